@@ -1,0 +1,66 @@
+"""``make bench``: prints what was measured, as ratios against the floor of the same run.
+
+``python -m benchmarks --sizes 10000,100000,1000000`` for the long run; ``--databases sqlite`` for one database.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from . import clocks, lists, others, over_http
+from .scene import postgres_answers, scene
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", default="10000,100000")
+    parser.add_argument("--databases", default="sqlite,postgresql")
+    parser.add_argument("--creates", type=int, default=400)
+    parser.add_argument("--import-rows", type=int, default=100_000)
+    parser.add_argument("--only", default="create,lists,import,start,hooks,clocks")
+    args = parser.parse_args()
+    parts = set(args.only.split(","))
+    if "clocks" in parts:
+        for what, rate in clocks.measure():
+            print(f"{what:<46}{rate:>10,.0f} a second", flush=True)
+        parts.discard("clocks")
+    if not parts:
+        return
+    for kind in args.databases.split(","):
+        if kind == "postgresql" and not postgres_answers():
+            print("postgresql: skipped, no server answers")
+            continue
+        print(f"\n== {kind}", flush=True)
+        run(kind, args, parts)
+    if "hooks" in parts:
+        print(f"\nhook dispatch, 20 plugins{others.dispatch():>36.1f} µs")
+
+
+def run(kind: str, args: argparse.Namespace, parts: set[str]) -> None:
+    if "create" in parts:
+        with scene(kind) as place:
+            show(over_http.measure(place, args.creates))
+    if "lists" in parts:
+        for size in args.sizes.split(","):
+            with scene(kind) as place:
+                show(lists.measure(place, int(size)))
+    if "import" in parts:
+        with scene(kind) as place:
+            rate, grown = others.imported(place, args.import_rows)
+            what = f"import of {args.import_rows:,} customers"
+            print(f"{what:<46}{rate:>10,.0f} rows a second, memory +{grown:.0f} MB")
+    if "start" in parts:
+        with scene(kind) as place:
+            seconds, memory = others.started(place)
+            print(f"{'cold start to the first page':<46}{seconds:>10.2f} s, {memory:.0f} MB")
+
+
+def show(rows: list[tuple[str, float, float, str]]) -> None:
+    """Print rows; a rate counts the other way round than a time."""
+    for what, ours, floor, unit in rows:
+        ratio = f"{ours / floor:>8.2f} x floor" + ("'s rate" if unit == "a second" else "")
+        print(f"{what:<46}{ours:>10.1f}{floor:>10.1f} {unit:<9}{ratio}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the case screens show: lists, the record page, intake, tasks. Views in ``core.admin.screens`` render it."""

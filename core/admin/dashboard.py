@@ -1,0 +1,114 @@
+"""The first page: what waits for me, what waits in the unit; every number leads to the list it counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import g, url_for
+from flask_babel import gettext as _
+from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
+
+from core.kernel import clock
+from core.kernel.database import session
+from core.kernel.extensions import Unavailable
+from core.records.models import Notice, Record, Reminder
+
+from .cases import jobs, lists, words
+from .listing import ListContext, filtered, read_state
+from .views import list_context, may_here
+
+CAP = 999  # a number on a tile is counted no further
+SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Number:
+    """A tile. ``value`` None: the plugin that brings it failed."""
+
+    title: Any
+    value: Any
+    url: str
+    tone: str = ""
+
+
+def numbers(context: ListContext) -> list[Number]:
+    """Count what the case list's quick filters show, each up to the cap."""
+    tiles = (
+        ("mine", _("My open cases"), "info", ""),
+        ("today", _("Due today"), "warn", ""),
+        ("overdue", _("Overdue"), "bad", ""),
+        ("unassigned", _("To be assigned"), "warn", "case.assign"),
+        ("chased", _("Chased by customers"), "warn", ""),
+        ("unconfirmed", _("Awaiting confirmation"), "info", ""),
+    )
+    return [
+        _number(key, title, tone, context) for key, title, tone, needed in tiles if not needed or may_here(needed)
+    ]
+
+
+def _number(key: str, title: str, tone: str, context: ListContext) -> Number:
+    state = read_state(lists.CASES, {"quick": [key]})
+    ids = filtered(state, context).order_by(None).with_only_columns(Record.id).limit(CAP + 1).subquery()
+    count = session().scalar(select(func.count()).select_from(ids)) or 0
+    shown = f"{CAP}+" if count > CAP else str(count)
+    return Number(title, shown, url_for("cases.index_view", quick=key), tone if count else "")
+
+
+def plugin_tiles() -> list[Number]:
+    """Return the tiles of the unit's plugins; one that fails is shown as unavailable."""
+    found: list[Number] = []
+    for plugin, offered in g.unit.hooks.dashboard_tiles(unit=g.unit, actor_id=g.actor.id):
+        if isinstance(offered, Unavailable):
+            found.append(Number(_("Plugin %(name)s", name=plugin), None, ""))
+            continue
+        found += [Number(tile.title, tile.value, tile.url, tile.tone) for tile in offered or ()]
+    return found
+
+
+def reminders(actor_id: int, limit: int = SHOWN) -> list[Reminder]:
+    """Return a person's open next actions, soonest first, with their records."""
+    found = (
+        select(Reminder)
+        .where(Reminder.user_id == actor_id, Reminder.done_at.is_(None))
+        .options(joinedload(Reminder.record))
+        .order_by(Reminder.due_at, Reminder.id)
+        .limit(limit)
+    )
+    return list(session().scalars(found))
+
+
+def notices(actor_id: int, limit: int = SHOWN, *, unread: bool = True) -> list[Notice]:
+    """Return a person's inbox, newest first, with the records."""
+    found = select(Notice).where(Notice.user_id == actor_id).options(joinedload(Notice.record))
+    if unread:
+        found = found.where(Notice.read_at.is_(None))
+    return list(session().scalars(found.order_by(Notice.id.desc()).limit(limit)))
+
+
+def inbox_count() -> int:
+    """Count the actor's unread notices, for the bell in the top bar; 0 outside a unit."""
+    actor = g.get("actor")
+    if actor is None or g.get("unit") is None:
+        return 0
+    ids = select(Notice.id).where(Notice.user_id == actor.id, Notice.read_at.is_(None)).limit(100).subquery()
+    return session().scalar(select(func.count()).select_from(ids)) or 0
+
+
+def context() -> dict[str, Any]:
+    """Return what the dashboard's template needs."""
+    sees_cases = may_here("case.view")
+    mine = jobs.my_jobs(g.actor.id, SHOWN)
+    taken_on = [state for state, permission in jobs.TAKEN_ON_BY.items() if may_here(permission)]
+    return {
+        "numbers": numbers(list_context("case.view")) if sees_cases else [],
+        "tiles": plugin_tiles(),
+        "mine": mine,
+        "for_position": jobs.waiting_here(g.unit.id, taken_on, SHOWN) if sees_cases and taken_on else [],
+        "reminders": reminders(g.actor.id),
+        "notices": notices(g.actor.id),
+        "notice_words": words.NOTICES,
+        "now": clock.now(),
+        "may_register": may_here("case.create"),
+    }

@@ -1,0 +1,77 @@
+"""The side bar: groups of screens, each shown only where its plugin is on and its permission is held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import g
+
+from .categories import weight_of
+
+
+@dataclass(frozen=True)
+class MenuEntry:
+    """One screen in the menu. ``view`` is a Flask-Admin view; ``weight`` orders inside the group."""
+
+    view: Any
+    category: Any
+    weight: int = 50
+
+
+@dataclass(frozen=True)
+class MenuItem:
+    """One line of the side bar."""
+
+    title: Any
+    url: str
+    icon: str
+    active: bool
+
+
+@dataclass
+class Menu:
+    """Every registered screen, in order; what a person sees of it is worked out once for each request."""
+
+    entries: list[MenuEntry] = field(default_factory=list)
+
+    def add(self, entry: MenuEntry) -> None:
+        self.entries.append(entry)
+        # Sorted here, once, by the untranslated words.
+        self.entries.sort(key=lambda e: (weight_of(e.category), str(e.category), e.weight))
+
+    def groups(self) -> list[tuple[Any, list[MenuItem]]]:
+        """Return (title, items) of the groups that have anything for this person in this unit."""
+        found: dict[str, tuple[Any, list[MenuItem]]] = {}
+        for entry in self._shown():
+            _title, items = found.setdefault(str(entry.category), (entry.category, []))
+            items.append(_item(entry.view))
+        return list(found.values())
+
+    def key(self) -> tuple[Any, ...]:
+        """Return what this request's side bar depends on beside the language: the screens, and which is open."""
+        return tuple((entry.view.endpoint, _is_active(entry.view)) for entry in self._shown())
+
+    def _shown(self) -> list[MenuEntry]:
+        if "menu_shown" not in g:
+            g.menu_shown = [e for e in self.entries if e.view.is_accessible() and e.view.is_visible()]
+        shown: list[MenuEntry] = g.menu_shown
+        return shown
+
+    def bottom(self) -> list[MenuItem]:
+        """Return the three places of a phone's bottom bar: those that ask for it, else the first."""
+        seen = [entry.view for entry in self._shown()]
+        wanted = [v for v in seen if getattr(v, "on_bottom_bar", False)]
+        return [_item(view) for view in (wanted or seen)[:3]]
+
+
+def _item(view: Any) -> MenuItem:
+    return MenuItem(view.name, view.get_url(f"{view.endpoint}.{view._default_view}"), _icon(view), _is_active(view))
+
+
+def _is_active(view: Any) -> bool:
+    return bool(getattr(view, "is_active", lambda: False)())
+
+
+def _icon(view: Any) -> str:
+    return getattr(view, "icon", "") or "dot"

@@ -1,0 +1,118 @@
+"""Assembly of the application, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flask import Flask
+from flask_babel import lazy_gettext as _l
+from jinja2 import ChoiceLoader, FileSystemLoader
+from sqlalchemy.orm import configure_mappers
+
+from core import admin, cli, hookspecs, models, web
+from core.cases import history
+from core.cases.services import CASE, INTAKE_FIELDS
+from core.customers.importing import CustomerImporter
+from core.kernel import health, i18n, importing, loader, migrations, switches
+from core.kernel.database import db, prepare_engine
+from core.kernel.loader import Installed
+from core.kernel.manifest import PluginError
+from core.kernel.settings import ROOT, Settings, engine_options, load_settings
+from core.records import switching
+from core.records.types import record_type, register_extensions, register_type
+from core.rules import coverage, rulebook
+from core.units import switches as unit_switches
+from core.users import permissions
+
+
+def create_app(overrides: dict[str, Any] | None = None) -> Flask:
+    """Build the application: settings, database, languages, plugins, doors.
+
+    ``overrides`` replaces single settings (names as in ``Settings``); tests use it.
+
+    Raises:
+        SettingsError: the configuration cannot be used.
+        PluginError: the plugins cannot be started, with every reason.
+    """
+    app = bare_app(load_settings(overrides=overrides))
+    installed = _load_plugins(app)
+    models.load()
+    configure_mappers()
+    _declare(installed)
+    importing.register(app, [CustomerImporter(), history.ServiceLogImporter()])
+    for plugin, one in installed.registry.ask_once("importers"):
+        importing.register(app, [one], plugin)
+    app.extensions["search_sources"] = installed.registry.ask_once("search_sources")
+    health.init_app(app)
+    web.init_app(app)
+    admin.init_app(app, _entries(installed))
+    cli.init_app(app)
+    _mount(app, installed)
+    return app
+
+
+def bare_app(settings: Settings) -> Flask:
+    """Build an application with settings, database and languages, but no plugins and no pages."""
+    app = Flask("core", root_path=str(ROOT / "core"), template_folder=str(ROOT / "templates"))
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    app.extensions["settings"] = settings
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        TESTING=settings.environment == "testing",
+        MAX_CONTENT_LENGTH=settings.max_upload_mb * 1024 * 1024,
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SQLALCHEMY_DATABASE_URI=settings.database,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database, settings.pool_size),
+    )
+    db.init_app(app)
+    with app.app_context():
+        prepare_engine(db.engine)
+    i18n.init_app(app, ROOT / "core" / "translations", settings.default_locale)
+    return app
+
+
+def _load_plugins(app: Flask) -> Installed:
+    settings: Settings = app.extensions["settings"]
+    with app.app_context():
+        try:
+            installed = loader.load(settings.plugin_folders, settings.plugins, hookspecs)
+            app.extensions[rulebook.EXTENSION] = rulebook.load(installed)
+        except PluginError as error:
+            # Spoken here, where the language is known; the traceback is printed where it is not.
+            raise PluginError([str(one) for one in error.problems]) from error
+    app.extensions["plugins"] = installed
+    app.extensions["rooms"] = [migrations.CORE, *installed.rooms()]
+    i18n.add_folders(app, (one.folder / "translations" for one in installed.plugins))
+    return installed
+
+
+def _declare(installed: Installed) -> None:
+    """Register what plugins declare once: permissions, record types, workflow extensions."""
+    ask = installed.registry.ask_once
+    permissions.register(one for _, one in ask("permissions"))
+    register_type(CASE)
+    for plugin, kind in ask("record_types"):
+        owned = replace(kind, plugin=plugin)
+        if record_type(owned.code) != owned:
+            register_type(owned)
+    register_extensions(ask("workflow_extensions"))
+    coverage.register_form("case.register", (CASE.title, _l("Register a case")), INTAKE_FIELDS)
+    unit_switches.blocker_sources[:] = [switching.blockers]
+
+
+def _entries(installed: Installed) -> list[tuple[str, list[Any]]]:
+    """Return the plugins' screens, plugin by plugin."""
+    entries = installed.registry.ask_once("admin_views")
+    return [(one.name, [entry for plugin, entry in entries if plugin == one.name]) for one in installed.plugins]
+
+
+def _mount(app: Flask, installed: Installed) -> None:
+    """Give plugins their pages, templates and commands."""
+    folders = [FileSystemLoader(str(one.folder / "templates")) for one in installed.plugins]
+    app.jinja_loader = ChoiceLoader([FileSystemLoader(str(ROOT / "templates")), *folders])
+    blueprints = installed.registry.ask_once("blueprints")
+    for one in installed.plugins:
+        switches.mount(app, one, [blueprint for plugin, blueprint in blueprints if plugin == one.name])

@@ -1,0 +1,50 @@
+"""Commands of ``flask``: database, plugins, server."""
+
+from __future__ import annotations
+
+import click
+from flask import Flask
+
+from .audit import group as audit_group
+from .calendars import group as calendars_group
+from .db import group as db_group
+from .demo import command as demo_command
+from .imports import make_group
+from .messages import messages
+from .plugins import group as plugins_group
+from .rules import group as rules_group
+from .serve import serve, up
+from .units import group as units_group
+from .users import group as users_group
+from .worker import worker
+
+
+def init_app(app: Flask) -> None:
+    """Add our commands to ``flask``, and those of plugins as ``flask <plugin> <command>``."""
+    for command in (
+        audit_group,
+        calendars_group,
+        units_group,
+        users_group,
+        db_group,
+        plugins_group,
+        rules_group,
+        make_group(app),
+        demo_command,
+        messages,
+        serve,
+        up,
+        worker,
+    ):
+        app.cli.add_command(command)
+    installed = app.extensions["plugins"]
+    for plugin, command in installed.registry.ask_once("cli_commands"):
+        _group_of(app, plugin, installed.get(plugin).title("en")).add_command(command)
+
+
+def _group_of(app: Flask, plugin: str, title: str) -> click.Group:
+    found = app.cli.commands.get(plugin)
+    if not isinstance(found, click.Group):
+        found = click.Group(plugin, help=title)
+        app.cli.add_command(found)
+    return found

@@ -1,0 +1,1 @@
+"""Customers, their contacts, phones and addresses."""

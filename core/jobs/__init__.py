@@ -1,0 +1,1 @@
+"""What runs beside the requests: the outbox, the audit seals, tidying up."""

@@ -1,0 +1,1 @@
+"""The kernel: knows no after-sales word (design.md section 3)."""

@@ -1,0 +1,26 @@
+"""Imports every module of the core that declares tables or settings."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+MODULES = (
+    "core.kernel.outbox",
+    "core.kernel.audit",
+    "core.kernel.numbering",
+    "core.kernel.search",
+    "core.kernel.importing",
+    "core.units.models",
+    "core.users.models",
+    "core.customers.models",
+    "core.records.models",
+    "core.rules.models",
+    "core.cases.models",
+    "core.cases.settings",
+)
+
+
+def load() -> None:
+    """Import them all, so that the metadata is complete."""
+    for name in MODULES:
+        import_module(name)

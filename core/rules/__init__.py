@@ -1,0 +1,1 @@
+"""Regulations, their clauses, and the clocks that clauses count by."""

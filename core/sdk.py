@@ -1,0 +1,156 @@
+"""The public face of the core for plugins: tables, services and words. Screens are in ``core.sdk_web``."""
+
+from core.cases.models import Case
+from core.customers.models import Customer, CustomerAddress, CustomerContact, CustomerPhone
+from core.customers.services import summary as customer_summary
+from core.kernel import clock, search
+from core.kernel.access import may, require
+from core.kernel.audit import record_audit
+from core.kernel.database import (
+    Base,
+    BigId,
+    Json,
+    UnitScoped,
+    UtcDateTime,
+    after_commit,
+    current_scope,
+    fetch,
+    on_refusal,
+    session,
+    system_scope,
+    transaction,
+)
+from core.kernel.errors import AppError, Conflict, InvalidData, NotAllowed, NotFound, Refusal, Refused
+from core.kernel.extensions import (
+    AdminEntry,
+    Blocker,
+    Column,
+    Event,
+    FormSection,
+    Hit,
+    Panel,
+    SearchSource,
+    Tile,
+)
+from core.kernel.fields import Choices, Field, clean, label_of, normalise
+from core.kernel.i18n import current_locale
+from core.kernel.ids import read_id, uuid7
+from core.kernel.importing import Importer, Plan, Row
+from core.kernel.numbering import draw
+from core.kernel.outbox import publish
+from core.kernel.sheets import Column as SheetColumn
+from core.records.engine import (
+    append_fact,
+    ask,
+    create_record,
+    detail_of,
+    fetch_visible,
+    link_records,
+    lock,
+    perform,
+    record_fact,
+)
+from core.records.models import OPEN_CATEGORIES, Attachment, Fact, Link, Record
+from core.records.types import RecordType
+from core.records.workflow import (
+    RESUME,
+    FactKind,
+    Guard,
+    State,
+    Transition,
+    Workflow,
+    WorkflowExtension,
+    make_workflow,
+)
+from core.units.facts import local_day
+from core.units.models import Setting, Stage, Unit
+from core.units.switches import enabled_plugins
+from core.users.models import Position, User
+from core.users.permissions import Permission
+
+__all__ = [
+    "OPEN_CATEGORIES",
+    "RESUME",
+    "AdminEntry",
+    "AppError",
+    "Attachment",
+    "Base",
+    "BigId",
+    "Blocker",
+    "Case",
+    "Choices",
+    "Column",
+    "Conflict",
+    "Customer",
+    "CustomerAddress",
+    "CustomerContact",
+    "CustomerPhone",
+    "Event",
+    "Fact",
+    "FactKind",
+    "Field",
+    "FormSection",
+    "Guard",
+    "Hit",
+    "Importer",
+    "InvalidData",
+    "Json",
+    "Link",
+    "NotAllowed",
+    "NotFound",
+    "Panel",
+    "Permission",
+    "Plan",
+    "Position",
+    "Record",
+    "RecordType",
+    "Refusal",
+    "Refused",
+    "Row",
+    "SearchSource",
+    "Setting",
+    "SheetColumn",
+    "Stage",
+    "State",
+    "Tile",
+    "Transition",
+    "Unit",
+    "UnitScoped",
+    "User",
+    "UtcDateTime",
+    "Workflow",
+    "WorkflowExtension",
+    "after_commit",
+    "append_fact",
+    "ask",
+    "clean",
+    "clock",
+    "create_record",
+    "current_locale",
+    "current_scope",
+    "customer_summary",
+    "detail_of",
+    "draw",
+    "enabled_plugins",
+    "fetch",
+    "fetch_visible",
+    "label_of",
+    "link_records",
+    "local_day",
+    "lock",
+    "make_workflow",
+    "may",
+    "normalise",
+    "on_refusal",
+    "perform",
+    "publish",
+    "read_id",
+    "record_audit",
+    "record_fact",
+    "require",
+    "search",
+    "session",
+    "system_scope",
+    "transaction",
+    "uuid7",
+]

@@ -1,0 +1,42 @@
+"""The public face of the core for plugins' screens: base views, lists, forms, and the present unit."""
+
+from core.admin.forms import FieldsForm, form_from_fields
+from core.admin.listing import (
+    BulkAction,
+    Filter,
+    ListColumn,
+    ListContext,
+    ListSpec,
+    Ordering,
+    QuickFilter,
+    among,
+    between,
+)
+from core.admin.urls import back_to, page_url
+from core.admin.views import Gated, ListScreen, Screen, UnitModelView, check_version, may_here
+from core.kernel.extensions import AdminEntry
+from core.kernel.switches import is_enabled
+
+__all__ = [
+    "AdminEntry",
+    "BulkAction",
+    "FieldsForm",
+    "Filter",
+    "Gated",
+    "ListColumn",
+    "ListContext",
+    "ListScreen",
+    "ListSpec",
+    "Ordering",
+    "QuickFilter",
+    "Screen",
+    "UnitModelView",
+    "among",
+    "back_to",
+    "between",
+    "check_version",
+    "form_from_fields",
+    "is_enabled",
+    "may_here",
+    "page_url",
+]

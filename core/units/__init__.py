@@ -1,0 +1,1 @@
+"""Units: the organisation tree, plugin switches and unit settings."""

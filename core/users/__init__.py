@@ -1,0 +1,1 @@
+"""Users, positions, permissions and sign-in."""

@@ -1,0 +1,1 @@
+"""Plugins live here, one folder each; how to write one: README.md."""

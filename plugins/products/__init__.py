@@ -1,0 +1,1 @@
+"""Product file: models with key parts, serial-numbered items, batches."""

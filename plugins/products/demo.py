@@ -1,0 +1,87 @@
+"""What this plugin adds to the demonstration: models and items for the products its cases are about."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from random import Random
+from typing import Any
+
+from sqlalchemy import select
+
+from core.sdk import Case, Record, local_day, session
+
+from . import services
+from .models import Item, Model
+
+_PRODUCT = re.compile(r"([A-Z][A-Z0-9-]+)\s+(\S.*)")
+_PARTS = ("控制器,KZ-7,国产", "水泵,SB-15,国产", "主板,ZB-3,进口", "变频模块,BM-2,进口")
+# Of a hundred cases so many name the serial number of their item.
+_WITH_SERIAL = 70
+# And of a hundred items so many come from files that contradict each other about who sold them.
+_IN_DOUBT = 8
+_HEATING = re.compile("炉|散热器|水泵|热泵")
+
+
+def fill(unit_id: int, rng: Random) -> None:
+    """Give most of a unit's cases an item with its serial number. Call with system scope, inside a transaction."""
+    models: dict[str, Model] = {}
+    items: dict[tuple[int, str], Item] = {}
+    found = (
+        select(Record, Case)
+        .join(Case, Case.id == Record.id)
+        .where(Record.unit_id == unit_id, Case.serial_text == "")
+    )
+    for record, case in session().execute(found.order_by(Record.id)).all():
+        product = _PRODUCT.fullmatch(case.product_text)
+        if product is None or record.customer_id is None or rng.randrange(100) >= _WITH_SERIAL:
+            continue
+        code, name = product.groups()
+        model = models.get(code) or models.setdefault(code, _model(unit_id, code, name, rng))
+        key = (record.customer_id, code)
+        item = items.get(key) or items.setdefault(key, _item(record, model, len(items) + 1, rng))
+        case.serial_text = item.serial
+        services.link_record(record, item)
+
+
+def _model(unit_id: int, code: str, name: str, rng: Random) -> Model:
+    wanted = "采暖产品" if _HEATING.search(name) else "工业设备"
+    raw = {
+        "code": code,
+        "name": name,
+        "category_id": next((key for key, label in services.category_choices(unit_id) if label == wanted), None),
+        "warranty_months": rng.choice(("12", "24", "36")),
+        "price": f"{rng.randint(1500, 48000)}.00",
+        "key_parts": "\n".join(rng.sample(_PARTS, 2)),
+        "active": "1",
+    }
+    return services.save_model(unit_id, raw)
+
+
+def _item(record: Record, model: Model, number: int, rng: Random) -> Item:
+    bought = local_day(record.unit_id, record.received_at) - timedelta(days=rng.randint(20, 900))
+    made = bought - timedelta(days=rng.randint(20, 200))
+    channel = rng.choice(("direct", "store", "agent"))
+    raw: dict[str, Any] = {
+        "serial": f"{model.code}-{_month(made)}-{number:05}",
+        "model_id": str(model.id),
+        "batch": f"{made:%Y%m}-{rng.randint(1, 9)}",
+        "customer_id": record.customer_id,
+        "sold_class": "agent" if channel == "agent" else "own",
+        "channel": channel,
+        "seller": "华东代理商" if channel == "agent" else "",
+        "proof": rng.choice(("yes", "yes", "no")),
+        "produced_on": made,
+        "purchased_on": bought if rng.random() < 0.95 else None,
+        "active": "1",
+    }
+    if rng.randrange(100) >= _IN_DOUBT:
+        return services.save_item(record.unit_id, raw)
+    item = services.save_item(record.unit_id, raw | {"sold_class": None})
+    hint = "4.1" if channel == "agent" else "4.2"
+    services.flag_items(item.unit_id, [(item.id, "class_conflict", f"{hint} / {channel}")])
+    return item
+
+
+def _month(day: date) -> str:
+    return f"{day:%y%m}"

@@ -1,0 +1,228 @@
+"""What staff may enter about products: the one validation behind screens, importer and CLI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+
+from core.sdk import Choices, Field, InvalidData, label_of, normalise
+
+OWN, AGENT = "own", "agent"
+SOLD_CLASSES: Choices = ((OWN, _l("Sold by us")), (AGENT, _l("Sold by an agent")))
+CHANNELS: Choices = (
+    ("direct", _l("Direct sale")),
+    ("agent", _l("By agent")),
+    ("store", _l("In store")),
+    ("online", _l("Online shop")),
+)
+PROOFS: Choices = (("yes", _l("Proof seen")), ("no", _l("No proof")))
+ORIGINS: Choices = (("domestic", _l("domestic")), ("imported", _l("foreign")))
+
+# What each flag means, for lists and the CLI.
+FLAGS: Choices = (
+    ("class_conflict", _l("Class of the model and sales channel disagree")),
+    ("model_conflict", _l("Model listed twice with different data")),
+    ("item_conflict", _l("Serial number listed twice with different data")),
+    ("customer_unknown", _l("Customer number not found")),
+)
+
+_SERIAL = re.compile(r"[0-9A-Z][0-9A-Z\-_/.]{2,59}")
+_DATE = re.compile(r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?(?:\s+0{1,2}:00(?::00)?)?")
+_PLAIN_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})")
+EARLIEST_YEAR, LATEST_YEAR = 1950, 2100
+MAX_PARTS = 30
+
+
+def read_serial(raw: object) -> str:
+    """Bring a serial number into its one form: plain letters and digits, upper case, no spaces.
+
+    Raises:
+        InvalidData: under ``serial``, when it is no serial number.
+    """
+    serial = tidy_serial(raw)
+    if not _SERIAL.fullmatch(serial):
+        raise InvalidData({"serial": _l("A serial number has 3 to 60 letters, digits and - _ / .")})
+    return serial
+
+
+def tidy_serial(raw: object) -> str:
+    """Like ``read_serial``, but answers anything; for look-ups, where nonsense simply finds nothing."""
+    return re.sub(r"\s+", "", normalise(str(raw or ""))).replace("—", "-").replace("–", "-").upper()
+
+
+def read_date(raw: object) -> date | None:
+    """Read a date as office files carry it (2023-07-19, 2023/7/19, 2023.7.19, 2023年7月19日, 20230719).
+
+    Empty is None.
+
+    Raises:
+        ValueError: anything else, an impossible day, or a year outside 1950 to 2100.
+    """
+    if isinstance(raw, datetime):
+        return raw.date()
+    if isinstance(raw, date):
+        return raw
+    text = normalise(str(raw if raw is not None else ""))
+    if not text:
+        return None
+    found = _DATE.fullmatch(text) or _PLAIN_DATE.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    year, month, day = (int(part) for part in found.groups())
+    if not EARLIEST_YEAR <= year <= LATEST_YEAR:
+        raise ValueError(text)
+    return date(year, month, day)
+
+
+def category_fields() -> list[Field]:
+    """Inputs of a category."""
+    return [
+        Field("name", "text", _l("Category"), required=True, max_length=60),
+        Field("sort", "int", _l("Order in lists"), default=100, minimum=Decimal(0), maximum=Decimal(9999)),
+        Field("active", "bool", _l("In use"), default=True),
+    ]
+
+
+def model_fields(categories: Choices) -> list[Field]:
+    """Inputs of a product model; ``categories`` are the unit's."""
+    return [
+        Field("code", "text", _l("Model"), required=True, max_length=60, help=_l("As printed on the name plate")),
+        Field("name", "text", _l("Product name"), required=True, max_length=120),
+        Field("category_id", "choice", _l("Category"), choices=categories),
+        Field("warranty_months", "int", _l("Warranty (months)"), minimum=Decimal(0), maximum=Decimal(600)),
+        Field("price", "decimal", _l("List price (yuan)"), minimum=Decimal(0), maximum=Decimal("9999999999.99")),
+        Field(
+            "key_parts",
+            "long",
+            _l("Key parts"),
+            help=_l("One part per line: name, its model, domestic or foreign; separated by commas"),
+        ),
+        Field("note", "long", _l("Note")),
+        Field("active", "bool", _l("In use"), default=True),
+    ]
+
+
+def batch_fields(models: Choices) -> list[Field]:
+    """Inputs of a batch; ``models`` are the unit's."""
+    return [
+        Field("model_id", "choice", _l("Model"), required=True, choices=models),
+        Field("number", "text", _l("Batch number"), required=True, max_length=40),
+        Field("produced_on", "date", _l("Produced on")),
+        Field("note", "long", _l("Note")),
+    ]
+
+
+def item_fields(models: Choices, customer: str = "") -> list[Field]:
+    """Inputs of an item; ``models`` are the unit's, ``customer`` is the name shown for the present one.
+
+    The batch is typed, and made when it is new.
+    """
+    return [
+        Field("serial", "text", _l("Serial number"), required=True, max_length=60),
+        Field("model_id", "choice", _l("Model"), required=True, choices=models),
+        Field("batch", "text", _l("Batch number"), max_length=40),
+        Field("customer_id", "customer", _l("Customer"), options={"text": customer}),
+        Field(
+            "sold_class",
+            "choice",
+            _l("Sold by"),
+            choices=SOLD_CLASSES,
+            help=_l("Belongs to this item, not to its model. Leave empty while it is not certain."),
+        ),
+        Field("channel", "choice", _l("Sales channel"), choices=CHANNELS),
+        Field("seller", "text", _l("Seller"), max_length=120),
+        Field("proof", "choice", _l("Proof of purchase"), choices=PROOFS),
+        Field("produced_on", "date", _l("Produced on")),
+        Field("purchased_on", "date", _l("Purchased on")),
+        Field("note", "long", _l("Note")),
+        Field("active", "bool", _l("In use"), default=True),
+    ]
+
+
+def read_key_parts(text: str | None) -> list[dict[str, str]]:
+    """Read key parts typed one per line: ``name, model, origin``.
+
+    Raises:
+        InvalidData: under ``key_parts``, naming the line.
+    """
+    lines = [line for line in (text or "").splitlines() if line.strip()]
+    if len(lines) > MAX_PARTS:
+        raise InvalidData({"key_parts": _l("At most %(count)d key parts", count=MAX_PARTS)})
+    return [_read_part(number, line) for number, line in enumerate(lines, 1)]
+
+
+def _read_part(number: int, line: str) -> dict[str, str]:
+    cells = [normalise(cell) for cell in re.split(r"[,，;；|\t]", line)]
+    if len(cells) > 3 or not cells[0] or max(map(len, cells)) > 60:
+        raise InvalidData({"key_parts": _l("Line %(number)d: write name, model, origin", number=number)})
+    name, part_model, origin = (*cells, "", "")[:3]
+    code = _read_origin(origin)
+    if code is None:
+        message = _l("Line %(number)d: the origin is domestic (国产) or foreign (进口)", number=number)
+        raise InvalidData({"key_parts": message})
+    return {"name": name, "part_model": part_model, "origin": code}
+
+
+def _read_origin(text: str) -> str | None:
+    known = {
+        "": "",
+        "国产": "domestic",
+        "domestic": "domestic",
+        "进口": "imported",
+        "foreign": "imported",
+        "imported": "imported",
+    }
+    return known.get(text.lower())
+
+
+def show_key_parts(parts: Sequence[Any]) -> str:
+    """The text ``read_key_parts`` reads back to the same parts."""
+    return "\n".join(_show_part(part) for part in parts)
+
+
+def _show_part(part: Any) -> str:
+    cells = [part.name, part.part_model, str(label_of(ORIGINS, part.origin))]
+    while cells and not cells[-1]:
+        cells.pop()
+    return ", ".join(cells)
+
+
+_DISPUTED: Choices = (
+    ("name", _l("Product name")),
+    ("warranty_months", _l("Warranty (months)")),
+    ("price", _l("List price (yuan)")),
+    ("class_hint", _l("Class in the file")),
+    ("category", _l("Category")),
+    ("part", _l("Key part")),
+    ("model", _l("Model")),
+    ("batch", _l("Batch number")),
+    ("produced_on", _l("Produced on")),
+    ("purchased_on", _l("Purchased on")),
+    ("customer", _l("Customer")),
+    ("channel", _l("Sales channel")),
+    ("proof", _l("Proof of purchase")),
+    ("seller", _l("Seller")),
+)
+
+
+def flag_text(flag: Any) -> str:
+    """Show a flag's detail in the reader's language: what each source said."""
+    return said(flag.code, flag.detail)
+
+
+def said(code: str, detail: str) -> str:
+    """Show the detail of a contradiction in the reader's language."""
+    return "; ".join(_said(code, part) for part in detail.split("; "))
+
+
+def _said(code: str, part: str) -> str:
+    if code == "class_conflict":
+        hint, _slash, channel = part.partition(" / ")
+        return f"{hint} / {label_of(CHANNELS, channel)}"
+    name, colon, values = part.partition(": ")
+    return f"{label_of(_DISPUTED, name)} {values}" if colon else part

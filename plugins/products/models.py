@@ -1,0 +1,243 @@
+"""Tables of the product file (产品档案)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import ForeignKey, Index, Numeric, String, Text, UniqueConstraint, and_
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from core.sdk import Base, BigId, Customer, Record, UnitScoped, UtcDateTime
+
+from . import fields
+
+_CATEGORY, _MODEL, _BATCH, _ITEM = _l("Category"), _l("Model"), _l("Batch"), _l("Item")
+
+
+class Category(UnitScoped, Base):
+    """A product category of a unit (类别), e.g. wall-hung boilers."""
+
+    __tablename__ = "products_category"
+    __audited__ = True
+    __audit_label__ = "name"
+    __audit_words__ = {
+        "": _CATEGORY,
+    }
+    __table_args__ = (UniqueConstraint("unit_id", "name"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    name: Mapped[str] = mapped_column(String(60))
+    sort: Mapped[int] = mapped_column(default=100)
+    active: Mapped[bool] = mapped_column(default=True)
+    version: Mapped[int] = mapped_column(default=1)
+
+    __mapper_args__ = {"version_id_col": version}
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Model(UnitScoped, Base):
+    """A product model (型号). Whether a product is own or agent-sold belongs to the item, not here."""
+
+    __tablename__ = "products_model"
+    __audited__ = True
+    __audit_label__ = "code"
+    __audit_words__ = {
+        "": _MODEL,
+        "category_id": _CATEGORY,
+        "name": _l("Product name"),
+        "code": _MODEL,
+        "warranty_months": _l("Warranty (months)"),
+        "price": _l("List price (yuan)"),
+        "class_hint": _l("Class in the file"),
+    }
+    __table_args__ = (UniqueConstraint("unit_id", "code"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    code: Mapped[str] = mapped_column(String(60))
+    name: Mapped[str] = mapped_column(String(120))
+    category_id: Mapped[int | None] = mapped_column(ForeignKey("products_category.id"), index=True)
+    warranty_months: Mapped[int | None] = mapped_column()
+    # Yuan. Empty when the source contradicts itself.
+    price: Mapped[Decimal | None] = mapped_column(Numeric(12, 2))
+    # What a file says about the class of this model ("4.1", "4.2"): evidence for its items, never their class.
+    class_hint: Mapped[str] = mapped_column(String(20), default="")
+    note: Mapped[str] = mapped_column(Text, default="")
+    active: Mapped[bool] = mapped_column(default=True)
+    version: Mapped[int] = mapped_column(default=1)
+
+    category: Mapped[Category | None] = relationship()
+    key_parts: Mapped[list[KeyPart]] = relationship(
+        lambda: KeyPart,
+        back_populates="model",
+        cascade="all, delete-orphan",
+        order_by=lambda: (KeyPart.sort, KeyPart.id),
+    )
+    __mapper_args__ = {"version_id_col": version}
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.name}"
+
+
+class KeyPart(UnitScoped, Base):
+    """A key part (关键件) of a model: what it is, its own model and whether it is imported (R17-9.1)."""
+
+    __tablename__ = "products_key_part"
+    __audited__ = True
+    __audit_label__ = "name"
+    __audit_words__ = {
+        "": _l("Key part"),
+        "model_id": _MODEL,
+        "part_model": _l("Model of the part"),
+        "origin": (_l("Origin"), fields.ORIGINS),
+    }
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("products_model.id"), index=True)
+    name: Mapped[str] = mapped_column(String(60))
+    part_model: Mapped[str] = mapped_column(String(60), default="")
+    origin: Mapped[str] = mapped_column(String(10), default="")
+    sort: Mapped[int] = mapped_column(default=0)
+
+    model: Mapped[Model] = relationship(back_populates="key_parts")
+
+
+class Batch(UnitScoped, Base):
+    """A production batch (批次) of one model; ``number`` is the printed batch number (批号)."""
+
+    __tablename__ = "products_batch"
+    __audited__ = True
+    __audit_label__ = "number"
+    __audit_words__ = {
+        "": _BATCH,
+        "model_id": _MODEL,
+        "number": _l("Batch number"),
+        "produced_on": _l("Produced on"),
+    }
+    __table_args__ = (
+        UniqueConstraint("unit_id", "model_id", "number"),
+        Index("ix_products_batch_model", "model_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("products_model.id"))
+    number: Mapped[str] = mapped_column(String(40))
+    produced_on: Mapped[date | None] = mapped_column()
+    note: Mapped[str] = mapped_column(Text, default="")
+    version: Mapped[int] = mapped_column(default=1)
+
+    model: Mapped[Model] = relationship()
+    __mapper_args__ = {"version_id_col": version}
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class Item(UnitScoped, Base):
+    """One serial-numbered product (设备). A serial is unique in its unit and kept in upper case without spaces."""
+
+    __tablename__ = "products_item"
+    __audited__ = True
+    __audit_label__ = "serial"
+    __audit_words__ = {
+        "": _ITEM,
+        "serial": _l("Serial number"),
+        "model_id": _MODEL,
+        "batch_id": _BATCH,
+        "sold_class": (_l("Sold by"), fields.SOLD_CLASSES),
+        "channel": (_l("Sales channel"), fields.CHANNELS),
+        "seller": _l("Seller"),
+        "proof": (_l("Proof of purchase"), fields.PROOFS),
+        "produced_on": _l("Produced on"),
+        "purchased_on": _l("Purchased on"),
+        "last_service_on": _l("Last service"),
+    }
+    __table_args__ = (
+        UniqueConstraint("unit_id", "serial"),
+        Index("ix_products_item_unit_id_id", "unit_id", "id"),
+        Index("ix_products_item_sold_class", "unit_id", "sold_class", "id"),
+        Index("ix_products_item_customer", "customer_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    serial: Mapped[str] = mapped_column(String(60))
+    model_id: Mapped[int] = mapped_column(ForeignKey("products_model.id"), index=True)
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey("products_batch.id"), index=True)
+    customer_id: Mapped[int | None] = mapped_column(ForeignKey("core_customer.id"))
+    # "own", "agent", or empty while nobody knows or the sources contradict each other.
+    sold_class: Mapped[str] = mapped_column(String(10), default="")
+    channel: Mapped[str] = mapped_column(String(10), default="")
+    seller: Mapped[str] = mapped_column(String(120), default="")
+    # Proof of purchase: "yes", "no", or empty when not asked yet.
+    proof: Mapped[str] = mapped_column(String(10), default="")
+    produced_on: Mapped[date | None] = mapped_column()
+    purchased_on: Mapped[date | None] = mapped_column()
+    last_service_on: Mapped[date | None] = mapped_column()
+    note: Mapped[str] = mapped_column(Text, default="")
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    model: Mapped[Model] = relationship()
+    batch: Mapped[Batch | None] = relationship()
+    customer: Mapped[Customer | None] = relationship()
+    open_flags: Mapped[list[Flag]] = relationship(
+        lambda: Flag,
+        viewonly=True,
+        primaryjoin=lambda: and_(Flag.item_id == Item.id, Flag.settled_at.is_(None)),
+        order_by=lambda: Flag.id,
+    )
+    __mapper_args__ = {"version_id_col": version}
+
+    def __str__(self) -> str:
+        return self.serial
+
+
+class ProductRecord(UnitScoped, Base):
+    """Side table of ``core_record``: which item a record is about."""
+
+    __tablename__ = "products_record"
+    __table_args__ = (Index("ix_products_record_item", "item_id", "record_id"),)
+
+    record_id: Mapped[int] = mapped_column(
+        ForeignKey("core_record.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    item_id: Mapped[int] = mapped_column(ForeignKey("products_item.id"))
+
+    record: Mapped[Record] = relationship()
+    item: Mapped[Item] = relationship()
+
+
+class Flag(UnitScoped, Base):
+    """A contradiction found in a source (待核对): kept until somebody settles it, never guessed away.
+
+    ``detail`` holds what each source said, in the words of the file.
+    """
+
+    __tablename__ = "products_flag"
+    __audited__ = True
+    __audit_words__ = {
+        "": _l("To be checked"),
+        "model_id": _MODEL,
+        "item_id": _ITEM,
+        "code": (_l("What was found"), fields.FLAGS),
+        "found_at": _l("Found at"),
+        "settled_at": _l("Settled at"),
+        "settled_by": _l("Settled by"),
+    }
+    __table_args__ = (Index("ix_products_flag_open", "unit_id", "settled_at", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    model_id: Mapped[int | None] = mapped_column(ForeignKey("products_model.id"), index=True)
+    item_id: Mapped[int | None] = mapped_column(ForeignKey("products_item.id"), index=True)
+    code: Mapped[str] = mapped_column(String(40))
+    detail: Mapped[str] = mapped_column(String(300), default="")
+    found_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    settled_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+
+    model: Mapped[Model | None] = relationship()
+    item: Mapped[Item | None] = relationship()

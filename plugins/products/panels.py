@@ -1,0 +1,115 @@
+"""What the product file adds to the core's pages: boxes, a column, a tile, search results, the look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from core.sdk import Column, Customer, FormSection, Hit, Panel, Record, Tile, current_scope, local_day
+
+from . import fields, services
+from .admin import class_badge, item_url, record_url
+
+CASE_LIST = "cases"
+
+
+def of_record(record: Record) -> list[Panel]:
+    """The item a case is about: model, purchase, class, proof, and earlier cases of the same serial number."""
+    if not current_scope().may(services.VIEW, record.unit_id):
+        return []
+    item = services.item_of_record(record)
+    if item is None:
+        return _unknown(record)
+    context = {
+        "item": item,
+        "url": item_url(item),
+        "badge": class_badge(item.sold_class),
+        "earlier": services.records_of_item(item, before=record),
+        "flags": services.flags_of_item(item),
+        "labels": fields,
+        "warnings": _warnings(record, item),
+        "record_url": record_url,
+    }
+    return [Panel("item", _l("Item"), "products/record_panel.html", context, 20)]
+
+
+def _unknown(record: Record) -> list[Panel]:
+    serial = services.serial_of(record)
+    if not serial:
+        return []
+    may = current_scope().may(services.EDIT, record.unit_id)
+    new_url = url_for("products_item.create_view", serial=serial) if may else ""
+    context = {"serial": serial, "new_url": new_url}
+    return [Panel("item", _l("Item"), "products/unknown_panel.html", context, 20)]
+
+
+def _warnings(record: Record, item: Any) -> list[str]:
+    """Say what does not fit between case and item; staff decide what it means."""
+    found = []
+    if item.customer_id and record.customer_id and item.customer_id != record.customer_id:
+        found.append(_("The item belongs to another customer"))
+    if item.purchased_on and item.purchased_on > local_day(record.unit_id, record.received_at):
+        found.append(_("Bought after this case was received"))
+    if not item.purchased_on:
+        found.append(_("No purchase date is known"))
+    return found
+
+
+def of_customer(customer: Customer) -> list[Panel]:
+    """The items of a customer, newest first."""
+    if not current_scope().may(services.VIEW, customer.unit_id):
+        return []
+    items = services.items_of_customer(customer.id)
+    if not items:
+        return []
+    context = {
+        "items": [(item, item_url(item), class_badge(item.sold_class)) for item in items],
+        "more": len(items) >= services.ITEMS_SHOWN,
+    }
+    return [Panel("items", _l("Items of this customer"), "products/customer_panel.html", context, 30)]
+
+
+def form_sections(unit_id: int) -> list[FormSection]:
+    """The look-up under the serial number of the case form; saving links the case and the item."""
+    if not current_scope().may(services.VIEW, unit_id):
+        return []
+    return [FormSection("lookup", _l("Item"), (), _link, "products/form_section.html")]
+
+
+def _link(record: Record, _values: Mapping[str, Any]) -> None:
+    services.link_by_serial(record)
+
+
+def columns(list_name: str) -> list[Column]:
+    """The model of each case's item."""
+    return [Column("model", _l("Model"), _models)] if list_name == CASE_LIST else []
+
+
+def _models(rows: Sequence[Any]) -> Mapping[int, str]:
+    return services.model_codes([row.id for row in rows])
+
+
+def tiles(unit_id: int) -> list[Tile]:
+    """How many items wait for somebody to settle a contradiction."""
+    if not current_scope().may(services.EDIT, unit_id):
+        return []
+    count = services.items_in_doubt(unit_id)
+    if not count:
+        return []
+    return [
+        Tile("flags", _l("Items to be checked"), count, url_for("products_item.index_view", quick="doubt"), "warn")
+    ]
+
+
+def find_items(unit: Any, text: str, limit: int) -> list[Hit]:
+    """Find items by any part of the serial number, model or product name."""
+    found = services.search_items(unit.id, text, limit)
+    return [Hit(item.serial, _detail(item), item_url(item)) for item in found]
+
+
+def _detail(item: Any) -> str:
+    return " · ".join(part for part in (str(item.model), services.customer_name(item)) if part)
