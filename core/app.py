@@ -12,6 +12,7 @@ from sqlalchemy.orm import configure_mappers
 
 from core import admin, cli, hookspecs, models, web
 from core.cases import history
+from core.cases.rules import RULES as CASE_RULES
 from core.cases.services import CASE, INTAKE_FIELDS
 from core.customers.importing import CustomerImporter
 from core.kernel import health, i18n, importing, loader, migrations, switches
@@ -21,7 +22,7 @@ from core.kernel.manifest import PluginError
 from core.kernel.settings import ROOT, Settings, engine_options, load_settings
 from core.records import switching
 from core.records.types import record_type, register_extensions, register_type
-from core.rules import coverage, rulebook
+from core.rules import coverage, registry, rulebook, wiring
 from core.units import switches as unit_switches
 from core.users import permissions
 
@@ -39,7 +40,7 @@ def create_app(overrides: dict[str, Any] | None = None) -> Flask:
     installed = _load_plugins(app)
     models.load()
     configure_mappers()
-    _declare(installed)
+    _declare(app, installed)
     importing.register(app, [CustomerImporter(), history.ServiceLogImporter()])
     for plugin, one in installed.registry.ask_once("importers"):
         importing.register(app, [one], plugin)
@@ -89,8 +90,8 @@ def _load_plugins(app: Flask) -> Installed:
     return installed
 
 
-def _declare(installed: Installed) -> None:
-    """Register what plugins declare once: permissions, record types, workflow extensions."""
+def _declare(app: Flask, installed: Installed) -> None:
+    """Register what plugins declare once: permissions, record types, workflow extensions, rules."""
     ask = installed.registry.ask_once
     permissions.register(one for _, one in ask("permissions"))
     register_type(CASE)
@@ -99,6 +100,9 @@ def _declare(installed: Installed) -> None:
         if record_type(owned.code) != owned:
             register_type(owned)
     register_extensions(ask("workflow_extensions"))
+    declared = [*(("", one) for one in CASE_RULES), *ask("rules")]
+    app.extensions[registry.EXTENSION] = registry.build(declared, app.extensions[rulebook.EXTENSION])
+    wiring.attach()
     coverage.register_form("case.register", (CASE.title, _l("Register a case")), INTAKE_FIELDS)
     unit_switches.blocker_sources[:] = [switching.blockers]
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.records.models import Fact, Record
     from core.records.types import RecordType
     from core.records.workflow import WorkflowExtension
+    from core.rules.kinds import Rule
     from core.units.models import Unit
     from core.users.permissions import Permission
 
@@ -41,6 +42,11 @@ def record_types() -> list[RecordType]:  # type: ignore[empty-body]
 @declared
 def workflow_extensions() -> list[WorkflowExtension]:  # type: ignore[empty-body]
     """Return states, transitions and guards added to other record types' workflows."""
+
+
+@declared
+def rules() -> list[Rule]:  # type: ignore[empty-body]
+    """Return what the plugin's clauses do: deadlines, gates, fees ... (``core.sdk`` has the kinds)."""
 
 
 @declared

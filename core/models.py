@@ -15,6 +15,11 @@ MODULES = (
     "core.customers.models",
     "core.records.models",
     "core.rules.models",
+    "core.rules.setting_models",
+    "core.rules.obligation_models",
+    "core.rules.approval_models",
+    "core.rules.charge_models",
+    "core.rules.schedule_models",
     "core.cases.models",
     "core.cases.settings",
 )

@@ -28,6 +28,7 @@ from core.kernel.ids import uuid7
 from core.kernel.importing import CREATE, ERROR, SAME, Importer, Plan, Row
 from core.kernel.sheets import Column
 from core.records.models import CLOSED, SOLVED, Fact, Record
+from core.rules.obligations import recompute
 from core.units.facts import unit_facts
 
 from . import vocabulary as words
@@ -289,6 +290,7 @@ def take_over(unit_id: int, rows: Sequence[Past], *, source: str = SOURCE) -> Re
         facts = [f for key, row in zip(ids, fresh, strict=True) for f in _facts(unit_id, key, row, source)]
         work.execute(insert(Fact), facts)
         texts = [_search_text(h, row, customers.get(row.customer)) for h, row in zip(heads, fresh, strict=True)]
+        recompute(record_ids=ids)
         search.put_many(CASE.code, [(key, unit_id, t) for key, t in zip(ids, texts, strict=True)], fresh=True)
         result.created = len(fresh)
         for one in details:

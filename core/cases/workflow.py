@@ -291,7 +291,7 @@ TRANSITIONS = (
         "case.answer",
         "answered",
         (Field("answer", "long", _l("Answer"), True, max_length=4000, clause="R17-7.2.1"),),
-        (_CLASSIFIED, Guard("not_inquiry", _is_inquiry, "R17-7.2.1")),
+        (_CLASSIFIED, Guard("not_inquiry", _is_inquiry)),
         _answer,
         note="answer",
         weight=13,

@@ -248,6 +248,8 @@ def create_record(
             for seq, (code, data) in enumerate(facts, start=1)
         ]
         work.add_all([detail, *written])
+        work.flush()
+        follow(record, written)
         _tell_plugins(record, "register", written)
         if then:
             then(record)
@@ -499,14 +501,19 @@ def _refusals(step: Step, *, asking: bool) -> list[Refusal]:
         if not (allowed or (transition.assignee_may and _is_assignee(record))):
             found.append(Refusal("permission", _l("Your position does not allow this")))
     for guard in transition.guards:
-        if guard.needs_form == asking:
+        if guard.needs_form == asking or _is_switched_off(guard.clause, record.unit_id):
             continue
         reason = guard.check(step)
         if reason:
             found.append(Refusal(guard.code, reason, guard.clause))
-    for gate in ports.gates if asking else ():
-        found.extend(gate(step))
+    for gate in ports.gates:
+        found.extend(gate(step, asking))
     return found
+
+
+def _is_switched_off(clause: str, unit_id: int) -> bool:
+    """A guard that names a clause holds as long as the clause does; one that the rulebook does not know always."""
+    return bool(clause) and any(is_off(unit_id, clause) for is_off in ports.clause_is_off)
 
 
 def _refuse(step: Step, refusals: Sequence[Refusal]) -> None:
@@ -558,9 +565,10 @@ def _carry_out(step: Step) -> None:
     session().flush()
     if transition.apply:  # nothing else writes the words a record is found by
         index(record, step.detail)
-    _tell_plugins(record, transition.name, step.facts)
     for effect in ports.effects:
         effect(step)
+    follow(record, step.facts)
+    _tell_plugins(record, transition.name, step.facts)
 
 
 def _move(record: Record, transition: Transition, flow: Workflow, at: datetime) -> None:
@@ -584,7 +592,14 @@ def _move(record: Record, transition: Transition, flow: Workflow, at: datetime) 
 
 def tell_of_fact(record: Record, fact: Fact) -> None:
     """Let the enabled plugins react to a fact that a service appended itself; call after flushing it."""
+    follow(record, [fact])
     _tell_plugins(record, f"fact:{fact.kind}", [fact])
+
+
+def follow(record: Record, facts: Sequence[Fact]) -> None:
+    """Let the rooms above bring what they derive from facts up to date; the facts have been flushed."""
+    for follower in ports.followers:
+        follower(record, facts)
 
 
 def _tell_plugins(record: Record, transition: str, facts: Sequence[Fact]) -> None:
@@ -606,7 +621,9 @@ def _mirror(record: Record, kind: FactKind, fact: Fact) -> None:
     for other_id in sorted(session().scalars(targets)):
         other = lock(other_id)
         plain = FactKind(kind.code, kind.label, kind.rank)
-        append_fact(other, plain, at=fact.at, data={**fact.data, "from_record": record.id}, note=fact.note)
+        made = append_fact(other, plain, at=fact.at, data={**fact.data, "from_record": record.id}, note=fact.note)
+        session().flush()
+        follow(other, [made])
 
 
 def _draw_number(kind: RecordType, unit_id: int, received_at: datetime) -> str:

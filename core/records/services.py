@@ -17,7 +17,7 @@ from core.units.models import Stage
 from core.users.services import staff_of
 
 from . import ports
-from .engine import Step, append_fact, fetch_visible, flow_of, lock, require_act
+from .engine import Step, append_fact, fetch_visible, flow_of, follow, lock, require_act
 from .models import Fact, Notice, Record, Reminder, Watcher
 
 MENTION = re.compile(r"@([\w.\-]{2,60})")
@@ -153,17 +153,18 @@ def set_stage(record_id: object, stage_id: object | None) -> Record:
     with transaction() as work:
         record = lock(record_id)
         require_act(record, "case.handle")
-        label = ""
+        label, pauses = "", False
         if stage_id:
             stage = fetch(Stage, stage_id)
             if (stage.unit_id, stage.record_type, stage.state) != (record.unit_id, record.type, record.state):
                 raise NotFound()
-            label, record.stage_id = stage.label, stage.id
+            label, record.stage_id, pauses = stage.label, stage.id, stage.pauses_clock
         else:
             record.stage_id = None
         kind = flow_of(record).fact_kinds["stage"]
-        append_fact(record, kind, at=clock.now(), data={"stage": label})
+        fact = append_fact(record, kind, at=clock.now(), data={"stage": label, "pauses": pauses})
         work.flush()
+        follow(record, [fact])
         return record
 
 

@@ -48,6 +48,9 @@ SHARED_KINDS = (
     FactKind("comment", _l("Comment"), 95),
     FactKind("stage", _l("Stage set"), 95),
     FactKind("attachment", _l("File added"), 96),
+    FactKind("excused", _l("Lateness excused"), 97),
+    FactKind("excuse_lifted", _l("Excuse taken back"), 97),
+    FactKind("terms_released", _l("New terms of a clause applied"), 97),
 )
 
 

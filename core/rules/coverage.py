@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from core.kernel.fields import Field
-from core.records.types import RecordType, record_types, workflow_of
+from core.records.types import RecordType, record_type, record_types, workflow_of
+from core.records.types import words_of as workflow_words
 from core.units import settings
 
-from .clauses import INFORMATION, Rulebook
+from .clauses import INFORMATION, KINDS, Rulebook
+from .kinds import Rule
+from .registry import current_rules
 
 IDS_FILE = Path(__file__).with_name("clause_ids.csv")
 TESTED, IMPLEMENTED, PARTLY, MISSING = "tested", "implemented", "partly", "missing"
@@ -83,7 +86,7 @@ class _Form:
 def bindings(enabled: Collection[str]) -> list[Binding]:
     """Return every declared binding where these plugins are on, each place once."""
     plugins = frozenset(enabled)
-    found = [*_of_workflows(plugins), *_of_settings(plugins)]
+    found = [*_of_workflows(plugins), *_of_settings(plugins), *_of_rules(plugins)]
     for source in sources:
         found += source(plugins)
     return list(dict.fromkeys(found))
@@ -112,6 +115,29 @@ def _of_settings(enabled: frozenset[str]) -> Iterator[Binding]:
     for spec in settings.specs():
         if spec.field.clause:
             yield Binding(spec.field.clause, "setting", spec.name, (spec.group, spec.field.label))
+
+
+def _of_rules(enabled: frozenset[str]) -> Iterator[Binding]:
+    for rule in current_rules().of(Rule, enabled):
+        yield Binding(rule.clause, rule.kind, place_of(rule), words_of_rule(rule), rule.plugin)
+
+
+def place_of(rule: Rule) -> str:
+    """Name the step, record type or report a rule belongs to, for developers."""
+    for name in ("step", "record_type", "endpoint"):
+        if getattr(rule, name, ""):
+            return str(getattr(rule, name))
+    return rule.kind
+
+
+def words_of_rule(rule: Rule) -> tuple[Any, ...]:
+    """Name the same for people, outermost first."""
+    type_code, _, step = place_of(rule).partition(".")
+    kind = record_type(type_code)
+    if kind is None:
+        return (KINDS[rule.kind],)
+    steps = workflow_words(type_code).transitions
+    return (kind.title, steps[step].label) if step in steps else (kind.title, KINDS[rule.kind])
 
 
 def clauses_in_tests(folders: Iterable[Path]) -> Mapping[str, list[str]]:

@@ -43,9 +43,12 @@ _CASES = _l("Cases")
 _CUSTOMERS = _l("Customers")
 _UNITS = _l("Units and settings")
 _RULES = _l("Regulations")
+_MONEY = _l("Approvals and money")
 _SECURITY = _l("Users and security")
 _AUDIT = _l("Audit trail")
 _CALENDAR_KEEPERS = ("gm", "deputy_gm", "service_leader", "branch_head", "system_admin")
+_LEADERS = ("gm", "deputy_gm", "service_leader", "responsible_leader", "branch_head")
+_HEADS = (*_LEADERS, "quality_leader", "dept_manager", "after_sales", "dispatcher", "store_head", "bank_supervisor")
 _CALENDAR_READERS = (
     *_CALENDAR_KEEPERS,
     "quality_leader",
@@ -98,6 +101,17 @@ CORE_PERMISSIONS: tuple[Permission, ...] = (
     Permission("plugin.switch", _l("Switch plugins on and off"), _UNITS),
     Permission("job.view", _l("See background work"), _UNITS),
     Permission("rules.view", _l("Read regulations and clauses"), _RULES, EVERYBODY),
+    Permission("rules.settings", _l("Set clauses of a unit"), _RULES, (*_LEADERS, "system_admin")),
+    Permission("rules.replay", _l("Replay the past under other parameters"), _RULES, (*_LEADERS, "system_admin")),
+    Permission("rules.excuse", _l("Ask for a lateness to be excused"), _RULES, (*_HEADS, "after_sales_admin")),
+    Permission("compliance.view", _l("See how well clauses are kept"), _RULES, (*_HEADS, "auditor")),
+    Permission("report.view", _l("See reports"), _RULES, (*_HEADS, "after_sales_admin", "auditor")),
+    Permission("approval.view", _l("See and decide what waits for one's position"), _MONEY, EVERYBODY),
+    Permission("approval.all", _l("See every approval of the unit"), _MONEY, (*_LEADERS, "auditor")),
+    Permission("charge.view", _l("See charges"), _MONEY, (*_HEADS, "after_sales_admin", "finance", "auditor")),
+    Permission("charge.handle", _l("Work on charges"), _MONEY, (*_LEADERS, "after_sales_admin", "finance")),
+    Permission("penalty.view", _l("See all penalty proposals"), _MONEY, (*_LEADERS, "auditor")),
+    Permission("penalty.handle", _l("Work on penalty proposals"), _MONEY, _LEADERS),
     Permission("user.admin", _l("Manage users"), _SECURITY),
     Permission("position.admin", _l("Manage positions"), _SECURITY),
     Permission("security.admin", _l("Unlock, recover and end sessions"), _SECURITY),

@@ -1,0 +1,131 @@
+"""Tables of money: charges of every kind, and penalty proposals, which the suite never deducts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Numeric, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from core.kernel.database import Base, BigId, Json, UnitScoped, UtcDateTime
+from core.records.models import Record
+from core.users.models import User
+
+PROPOSED, QUOTED, CONSENTED, WAIVED, POSTED, SETTLED, VOID = (
+    "proposed",
+    "quoted",
+    "consented",
+    "waived",
+    "posted",
+    "settled",
+    "void",
+)
+CHARGE_STATES = (PROPOSED, QUOTED, CONSENTED, WAIVED, POSTED, SETTLED, VOID)
+
+# Penalty proposals (考核建议).
+AGREED, DROPPED, WITHDRAWN = "agreed", "dropped", "withdrawn"
+PENALTY_STATES = (PROPOSED, AGREED, DROPPED, WITHDRAWN)
+
+
+class Charge(UnitScoped, Base):
+    """One line of money that somebody owes for a record, with the clause and the inputs it was worked out from.
+
+    ``amount`` is in yuan, rounded half up to 0.01; negative only in lines that adjust another (``adjusts_id``) or
+    waive. ``month`` is the posting month (``2026-11``) of a posted line, which never changes again.
+    """
+
+    __tablename__ = "core_charge"
+    __audited__ = True
+    __audit_label__ = "label"
+    __table_args__ = (
+        Index("ix_core_charge_record", "record_id", "id"),
+        Index("ix_core_charge_unit", "unit_id", "state", "id"),
+        Index("ix_core_charge_month", "unit_id", "month", "payer", "id"),
+        # A line is worked out once, however often the step that makes it is tried.
+        UniqueConstraint("record_id", "source", "line"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    record_id: Mapped[int] = mapped_column(ForeignKey("core_record.id"))
+    clause: Mapped[str] = mapped_column(String(40))
+    # Who worked it out, and which line of its it is: together the key that keeps a retry from doubling it.
+    source: Mapped[str] = mapped_column(String(80))
+    line: Mapped[int] = mapped_column(default=1)
+    code: Mapped[str] = mapped_column(String(40))
+    label: Mapped[str] = mapped_column(String(200))
+    payer: Mapped[str] = mapped_column(String(20))
+    # Key of the payer in its own room ('' for the record's customer).
+    payer_ref: Mapped[str] = mapped_column(String(60), default="")
+    quantity: Mapped[Decimal] = mapped_column(Numeric(12, 3), default=Decimal(1))
+    price: Mapped[Decimal] = mapped_column(Numeric(14, 4), default=Decimal(0))
+    amount: Mapped[Decimal] = mapped_column(Numeric(14, 2))
+    state: Mapped[str] = mapped_column(String(10), default=PROPOSED)
+    adjusts_id: Mapped[int | None] = mapped_column(ForeignKey("core_charge.id"))
+    month: Mapped[str] = mapped_column(String(7), default="")
+    approval_id: Mapped[int | None] = mapped_column(ForeignKey("core_approval.id"))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    # Parameter values and setting versions, and what they were applied to.
+    inputs: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+    version: Mapped[int] = mapped_column(default=1)
+
+    record: Mapped[Record] = relationship()
+    __mapper_args__ = {"version_id_col": version}
+
+
+class ClosedMonth(UnitScoped, Base):
+    """A month of a unit's charges that is closed: corrections go as adjusting lines into an open one."""
+
+    __tablename__ = "core_closed_month"
+    __audited__ = True
+    __audit_label__ = "month"
+
+    unit_id: Mapped[int] = mapped_column(ForeignKey("core_unit.id"), primary_key=True)
+    month: Mapped[str] = mapped_column(String(7), primary_key=True)
+    closed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    closed_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+
+
+class Penalty(UnitScoped, Base):
+    """A penalty proposal (考核建议) from a breach. It waits for a decision; nothing is ever deducted here.
+
+    ``amount`` in yuan is what the clause comes to, or what was chosen inside ``least`` and ``most``.
+    """
+
+    __tablename__ = "core_penalty"
+    __audited__ = True
+    __audit_label__ = "clause"
+    __table_args__ = (
+        UniqueConstraint("record_id", "clause", "source"),
+        Index("ix_core_penalty_unit", "unit_id", "state", "created_at", "id"),
+        Index("ix_core_penalty_user", "user_id", "created_at", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    record_id: Mapped[int] = mapped_column(ForeignKey("core_record.id"))
+    clause: Mapped[str] = mapped_column(String(40))
+    # What it follows from: ``breach:17``, or what a service named.
+    source: Mapped[str] = mapped_column(String(80))
+    broken: Mapped[str] = mapped_column(String(40), default="")
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+    position: Mapped[str] = mapped_column(String(40), default="")
+    amount: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
+    least: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
+    most: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
+    state: Mapped[str] = mapped_column(String(10), default=PROPOSED)
+    statement: Mapped[str] = mapped_column(Text, default="")
+    statement_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    approval_id: Mapped[int | None] = mapped_column(ForeignKey("core_approval.id"))
+    inputs: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    decided_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+    version: Mapped[int] = mapped_column(default=1)
+
+    record: Mapped[Record] = relationship()
+    user: Mapped[User | None] = relationship(foreign_keys=user_id)
+    __mapper_args__ = {"version_id_col": version}

@@ -1,0 +1,504 @@
+"""Keeps the obligations of records in step with their facts: after each step, or all over again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import delete, insert, select, update
+
+from core.kernel import clock
+from core.kernel.audit import plain
+from core.kernel.database import insert_once, session, transaction
+from core.kernel.errors import NotFound
+from core.records.models import OPEN_CATEGORIES, Fact, Record
+from core.records.types import record_type, words_of
+from core.units.facts import unit_facts
+from core.units.switches import enabled_plugins
+
+from . import unit_calendars
+from .calendar import WorkingCalendar
+from .effective import Effective, effective
+from .fold import ABOUT_CLAUSES, STAGE, Episode, Outcome, Terms, episodes, in_order, judge, thaw_term
+from .kinds import DeadlineRule, Happened
+from .obligation_models import LATE, OPEN, PENDING, Breach, Obligation
+from .registry import current_rules
+from .responsible import responsible
+
+CHUNK = 500
+Key = tuple[int, str, int]
+# Told of a breach just announced, inside the transaction: penalties are proposed there.
+on_breach: list[Callable[[Breach], None]] = []
+Progress = Callable[[int, int], None]
+
+
+class Head(NamedTuple):
+    """What the fold needs of a record's head."""
+
+    id: int
+    unit_id: int
+    type: str
+    category: str
+
+
+@dataclass
+class Changes:
+    """What a refold changes: new rows, changed columns by id, rows that no longer follow from the facts."""
+
+    new: list[dict[str, Any]] = field(default_factory=list)
+    changed: list[dict[str, Any]] = field(default_factory=list)
+    gone: list[Any] = field(default_factory=list)
+    # (key, due, responsible) of what is late now and was not, and keys of what no longer is.
+    broken: list[dict[str, Any]] = field(default_factory=list)
+    mended: list[Key] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.changed or self.gone)
+
+
+_COLUMNS = (
+    "state",
+    "start_at",
+    "due_at",
+    "target_at",
+    "warn_at",
+    "ended_at",
+    "end_fact_id",
+    "excuse_fact_id",
+    "late_seconds",
+    "late_days",
+    "responsible_id",
+    "provisional",
+)
+_HELD = select(
+    *(
+        getattr(Obligation, name)
+        for name in ("id", "record_id", "clause", "root_fact_id", "month", "position", "terms", *_COLUMNS)
+    )
+)
+_FACTS = select(Fact.record_id, Fact.id, Fact.seq, Fact.kind, Fact.at, Fact.data, Fact.actor_id)
+
+
+# --- after a step ----------------------------------------------------------------------------------
+
+
+def follow(record: Record, facts: Sequence[Fact]) -> None:
+    """Bring a record's obligations and next due time in step with facts just written (a port of records)."""
+    rules = current_rules().deadlines(record.type, enabled_plugins(record.unit_id))
+    kinds = {one.kind for one in facts}
+    touched = [one for one in rules if _is_touched(one, kinds)]
+    if not touched:
+        _set_next_due(record)
+        return
+    refresh(record, touched, by=facts[-1].id if facts else None)
+
+
+def _is_touched(rule: DeadlineRule, kinds: set[str]) -> bool:
+    """A fact matters to a rule that names its kind; where the rule reads fields, any step may have changed them."""
+    return bool(rule.reads) or not kinds.isdisjoint(rule.fact_kinds) or not kinds.isdisjoint(_SHARED)
+
+
+_SHARED = frozenset({*ABOUT_CLAUSES, STAGE, "assigned", "declined"})
+
+
+def refresh(record: Record, rules: Sequence[DeadlineRule] | None = None, *, by: int | None = None) -> Changes:
+    """Work out the obligations of one record anew, under some rules or all; return what changed.
+
+    ``by`` is the fact that brought it about. Nothing is written where nothing changed.
+    """
+    work = session()
+    if rules is None:
+        rules = current_rules().deadlines(record.type, enabled_plugins(record.unit_id))
+    head = Head(record.id, record.unit_id, record.type, record.category)
+    facts = _facts_of([record.id], record.type)[record.id]
+    clauses = {one.clause for one in rules}
+    mine = (Obligation.record_id == record.id, Obligation.clause.in_(clauses))
+    held = work.execute(_HELD.where(*mine)).all() if clauses else []
+    changes = plan(head, facts, held, rules, _snapshot_of(record, rules))
+    _write(changes)
+    _announce(changes, by)
+    _set_next_due(record, facts)
+    return changes
+
+
+def _set_next_due(record: Record, facts: Sequence[Happened] | None = None) -> None:
+    """The next thing due of an open record: the first limit of its clauses, or what somebody promised."""
+    if record.category not in OPEN_CATEGORIES:
+        record.next_due_at = None
+        return
+    running = select(Obligation.due_at).where(Obligation.record_id == record.id, Obligation.state == OPEN)
+    known = _facts_of([record.id], record.type)[record.id] if facts is None else facts
+    dues = [*session().scalars(running), promised(known)]
+    record.next_due_at = min((one for one in dues if one is not None), default=None)
+
+
+def promised(facts: Sequence[Happened]) -> datetime | None:
+    """Return until when staff last promised the work on a record, from its facts in order."""
+    for fact in reversed(facts):
+        if fact.data.get("due"):
+            return clock.as_utc(datetime.fromisoformat(fact.data["due"]))
+    return None
+
+
+# --- what follows from the facts -------------------------------------------------------------------
+
+
+def plan(
+    head: Head,
+    facts: Sequence[Happened],
+    held: Iterable[Any],
+    rules: Sequence[DeadlineRule],
+    snapshot: Mapping[str, Any],
+) -> Changes:
+    """Compare what the facts ask for with the rows there are (``held``, of the rules' clauses)."""
+    changes = Changes()
+    rows = {(row.record_id, row.clause, row.root_fact_id): row for row in held}
+    for rule in rules:
+        if not rule.applies(snapshot):
+            continue
+        for one in episodes(rule, facts):
+            row = rows.get((head.id, rule.clause, one.root.id))
+            found = _worked_out(head, rule, one, facts, row, snapshot)
+            if found is None:
+                continue
+            if row is None:
+                changes.new.append(found)
+            else:
+                del rows[head.id, rule.clause, one.root.id]
+                _compare(row, found, changes)
+            _note_breach(row, found, changes)
+    for key, row in rows.items():
+        changes.gone.append(row.id)
+        if row.due_at is not None:
+            changes.mended.append(key)
+    return changes
+
+
+def _worked_out(
+    head: Head, rule: DeadlineRule, one: Episode, facts: Sequence[Happened], row: Any, snapshot: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Return an obligation's row, or None where its clause was not on when the episode began."""
+    frozen, terms = _terms_of(head, rule, one, row, snapshot)
+    if frozen is None or terms is None:
+        return None
+    outcome = judge(rule, one, terms)
+    if outcome.problem:
+        frozen = {**frozen, "problem": outcome.problem}
+    position = current_position(rule.clause)
+    return {
+        "unit_id": head.unit_id,
+        "record_id": head.id,
+        "clause": rule.clause,
+        "root_fact_id": one.root.id,
+        "month": _month(head.unit_id, one.root.at),
+        "start_at": one.root.at,
+        "end_fact_id": one.end.id if one.end else None,
+        "excuse_fact_id": one.excuse.id if one.excuse else None,
+        "responsible_id": _who(head, one, row, outcome, position, facts),
+        "position": position,
+        "terms": frozen,
+        **{name: getattr(outcome, name) for name in _OF_OUTCOME},
+    }
+
+
+_OF_OUTCOME = (
+    "state",
+    "due_at",
+    "target_at",
+    "warn_at",
+    "ended_at",
+    "late_seconds",
+    "late_days",
+    "provisional",
+)
+
+
+def current_position(clause_id: str) -> str:
+    """Return the position a clause holds responsible, '' where it names none."""
+    from .rulebook import current_rulebook
+
+    return current_rulebook().clauses[clause_id].responsible
+
+
+def _who(
+    head: Head, one: Episode, row: Any, outcome: Outcome, position: str, facts: Sequence[Happened]
+) -> int | None:
+    """Who answers is settled with the obligation; until then it follows the assignments."""
+    if row is not None and row.ended_at is not None and row.ended_at == outcome.ended_at:
+        kept: int | None = row.responsible_id
+        return kept
+    return responsible(head.unit_id, position, facts, start=one.root.at, due=outcome.due_at, end=one.end)
+
+
+def _terms_of(
+    head: Head, rule: DeadlineRule, one: Episode, row: Any, snapshot: Mapping[str, Any]
+) -> tuple[dict[str, Any] | None, Terms | None]:
+    """Reuse what the obligation froze, unless a release applied new terms to it since."""
+    released = one.release.id if one.release else None
+    if row is not None and row.terms.get("released") == released:
+        return row.terms, thawed_terms(row.terms)
+    at = one.release.at if one.release else one.root.at
+    found = effective(head.unit_id, rule.clause, at)
+    if not found.holds:
+        return None, None
+    terms = fresh_terms(head.unit_id, rule, found, snapshot)
+    return frozen_terms(rule, found, terms, released), terms
+
+
+def fresh_terms(unit_id: int, rule: DeadlineRule, found: Effective, snapshot: Mapping[str, Any]) -> Terms:
+    """Return the terms a clause has under settings: its limit, its target, the unit's calendar."""
+    term = rule.term(found.values, snapshot) if rule.term else found.term(rule.limit)
+    target = found.term(rule.target) if rule.target else None
+    return Terms(term, calendar_of(unit_id, rule.calendar), target)
+
+
+def calendar_of(unit_id: int, code: str) -> WorkingCalendar:
+    """Return the unit's calendar of that code, its usual one where it has none."""
+    try:
+        return unit_calendars.calendar_for(unit_id, code)
+    except NotFound:
+        return unit_calendars.calendar_for(unit_id)
+
+
+def frozen_terms(rule: DeadlineRule, found: Effective, terms: Terms, released: int | None = None) -> dict[str, Any]:
+    """Return terms as an obligation keeps them: JSON, with everything needed to explain and repeat the limit."""
+    known: set[str] = session().info.setdefault("frozen_calendars", set())
+    if terms.calendar.version not in known:
+        unit_calendars.freeze(terms.calendar)
+        known.add(terms.calendar.version)
+    kept: dict[str, Any] = {
+        "rule": rule.version,
+        "schema": found.clause.schema,
+        "term": terms.term.frozen(),
+        "values": {name: plain(value) for name, value in found.values.items()},
+        "settings": list(found.versions),
+        "calendar": terms.calendar.version,
+    }
+    if terms.target:
+        kept["target"] = terms.target.frozen()
+    if released is not None:
+        kept["released"] = released
+    return kept
+
+
+def thawed_terms(kept: Mapping[str, Any]) -> Terms:
+    """Read what ``frozen_terms`` wrote."""
+    target = thaw_term(kept["target"]) if kept.get("target") else None
+    return Terms(thaw_term(kept["term"]), unit_calendars.thaw(kept["calendar"]), target)
+
+
+def _month(unit_id: int, at: datetime) -> str:
+    return at.astimezone(ZoneInfo(unit_facts(unit_id).timezone)).strftime("%Y-%m")
+
+
+def _compare(row: Any, found: Mapping[str, Any], changes: Changes) -> None:
+    different = {name: found[name] for name in (*_COLUMNS, "terms", "month") if getattr(row, name) != found[name]}
+    if not different:
+        return
+    if "due_at" in different:
+        different["warned_at"] = None
+    changes.changed.append({"id": row.id, **different})
+
+
+def _note_breach(row: Any, found: Mapping[str, Any], changes: Changes) -> None:
+    if found["state"] == LATE:
+        if row is None or row.state != LATE:
+            changes.broken.append(dict(found))
+    elif row is not None and row.due_at is not None and (found["state"] not in PENDING or _moved_later(row, found)):
+        changes.mended.append((found["record_id"], found["clause"], found["root_fact_id"]))
+
+
+def _moved_later(row: Any, found: Mapping[str, Any]) -> bool:
+    return row.due_at <= clock.now() and (found["due_at"] is None or found["due_at"] > clock.now())
+
+
+# --- writing ---------------------------------------------------------------------------------------
+
+
+def _write(changes: Changes) -> None:
+    work = session()
+    if changes.gone:
+        work.execute(delete(Obligation).where(Obligation.id.in_(changes.gone)), execution_options=_QUIET)
+    if changes.new:
+        work.execute(insert(Obligation), changes.new)
+    for one in changes.changed:
+        values = {name: value for name, value in one.items() if name != "id"}
+        work.execute(update(Obligation).where(Obligation.id == one["id"]).values(values), execution_options=_QUIET)
+
+
+_QUIET = {"synchronize_session": False}
+
+
+def _announce(changes: Changes, by: int | None) -> None:
+    """Keep new breaches as rows of their own, and withdraw those that a fact entered later has answered."""
+    for key in changes.mended:
+        withdraw(key, by)
+    for one in changes.broken:
+        announce(one["record_id"], one["clause"], one["root_fact_id"])
+
+
+def announce(record_id: int, clause: str, root_fact_id: int) -> Breach | None:
+    """Keep the breach of an obligation, once; None where it was announced before and still stands."""
+    work = session()
+    work.flush()
+    mine = (
+        Obligation.record_id == record_id,
+        Obligation.clause == clause,
+        Obligation.root_fact_id == root_fact_id,
+    )
+    late = work.execute(select(Obligation.unit_id, Obligation.due_at, Obligation.responsible_id).where(*mine)).one()
+    row = {
+        "unit_id": late.unit_id,
+        "record_id": record_id,
+        "clause": clause,
+        "root_fact_id": root_fact_id,
+        "due_at": late.due_at,
+        "responsible_id": late.responsible_id,
+        "announced_at": clock.now(),
+    }
+    fresh = insert_once(Breach, row)
+    found = work.scalars(_breach((record_id, clause, root_fact_id))).one()
+    if not fresh:
+        if found.withdrawn_at is None:
+            return None
+        found.withdrawn_at = found.withdrawn_fact_id = None
+        found.due_at, found.responsible_id = late.due_at, late.responsible_id
+        work.flush()
+    for tell in on_breach:
+        tell(found)
+    return found
+
+
+def withdraw(key: Key, by: int | None) -> None:
+    """Mark an announced breach as answered by a fact entered later; nothing where none was announced."""
+    found = session().scalars(_breach(key)).first()
+    if found is None or found.withdrawn_at is not None:
+        return
+    found.withdrawn_at, found.withdrawn_fact_id = clock.now(), by
+    for tell in on_withdrawn:
+        tell(found)
+
+
+on_withdrawn: list[Callable[[Breach], None]] = []
+
+
+def _breach(key: Key) -> Any:
+    record_id, clause, root = key
+    return select(Breach).where(Breach.record_id == record_id, Breach.clause == clause, Breach.root_fact_id == root)
+
+
+# --- all over again --------------------------------------------------------------------------------
+
+
+def recompute(
+    unit_id: int | None = None, *, record_ids: Sequence[int] | None = None, progress: Progress = lambda *_: None
+) -> int:
+    """Work out the obligations of many records anew; return how many rows changed.
+
+    Memory stays flat: ``CHUNK`` records at a time, each chunk a transaction of its own. Breaches are not announced.
+    Run it inside ``system_scope``, or in a transaction whose scope may write the units concerned.
+    """
+    changed = done = 0
+    batches = list(_batches(unit_id, record_ids))
+    total = sum(len(one) for one in batches)
+    for batch in batches:
+        with transaction():
+            changed += _recompute(batch)
+        done += len(batch)
+        progress(done, total)
+    return changed
+
+
+def _batches(unit_id: int | None, record_ids: Sequence[int] | None) -> Iterator[list[int]]:
+    if record_ids is None:
+        wanted = select(Record.id).order_by(Record.id)
+        record_ids = session().scalars(wanted if unit_id is None else wanted.where(Record.unit_id == unit_id)).all()
+    for first in range(0, len(record_ids), CHUNK):
+        yield list(record_ids[first : first + CHUNK])
+
+
+def _recompute(ids: Sequence[int]) -> int:
+    work = session()
+    heads = [
+        Head(*row)
+        for row in work.execute(
+            select(Record.id, Record.unit_id, Record.type, Record.category).where(Record.id.in_(ids))
+        )
+    ]
+    held: dict[int, list[Any]] = defaultdict(list)
+    for row in work.execute(_HELD.where(Obligation.record_id.in_(ids))):
+        held[row.record_id].append(row)
+    count = 0
+    for type_code in {one.type for one in heads}:
+        same = [one for one in heads if one.type == type_code]
+        count += _recompute_type(type_code, same, held)
+    return count
+
+
+def _recompute_type(type_code: str, heads: Sequence[Head], held: Mapping[int, Sequence[Any]]) -> int:
+    ids = [one.id for one in heads]
+    facts = _facts_of(ids, type_code)
+    all_rules = {u: current_rules().deadlines(type_code, enabled_plugins(u)) for u in {h.unit_id for h in heads}}
+    snapshots = snapshots_of(
+        type_code, ids, {name for rules in all_rules.values() for r in rules for name in r.reads}
+    )
+    total = Changes()
+    for head in heads:
+        rules = all_rules[head.unit_id]
+        clauses = {one.clause for one in rules}
+        mine = [row for row in held.get(head.id, ()) if row.clause in clauses]
+        changes = plan(head, facts[head.id], mine, rules, snapshots.get(head.id, {}))
+        total.new += changes.new
+        total.changed += changes.changed
+        total.gone += changes.gone
+    _write(total)
+    return len(total.new) + len(total.changed) + len(total.gone)
+
+
+def _facts_of(ids: Sequence[int], type_code: str) -> dict[int, list[Happened]]:
+    """Return the facts of records of one type, in order."""
+    kinds = words_of(type_code).fact_kinds if record_type(type_code) else {}
+    found: dict[int, list[Happened]] = {one: [] for one in ids}
+    for record_id, fact_id, seq, kind, at, data, actor in session().execute(_FACTS.where(Fact.record_id.in_(ids))):
+        order = kinds[kind].rank if kind in kinds else 50
+        found[record_id].append(Happened(fact_id, seq, kind, at, order, data, actor))
+    return {key: in_order(facts) for key, facts in found.items()}
+
+
+def facts_of(record: Record) -> list[Happened]:
+    """Return the facts of a record as rules see them, in order."""
+    return _facts_of([record.id], record.type)[record.id]
+
+
+def snapshots_of(type_code: str, ids: Sequence[int], names: Iterable[str]) -> dict[int, dict[str, Any]]:
+    """Return fields of records (of head or details) by record id; a name neither has is left out."""
+    kind = record_type(type_code)
+    wanted = sorted(set(names))
+    if kind is None or not wanted:
+        return {}
+    columns = [getattr(kind.detail if hasattr(kind.detail, n) else Record, n).label(n) for n in wanted]
+    rows = session().execute(
+        select(Record.id.label("record_key"), *columns)
+        .join(kind.detail, kind.detail.id == Record.id)
+        .where(Record.id.in_(ids))
+    )
+    return {row.record_key: {name: getattr(row, name) for name in wanted} for row in rows}
+
+
+def _snapshot_of(record: Record, rules: Sequence[DeadlineRule]) -> dict[str, Any]:
+    names = {name for one in rules for name in one.reads}
+    if not names:
+        return {}
+    session().flush()
+    return snapshots_of(record.type, [record.id], names).get(record.id, {})
+
+
+def of_record(record_id: int) -> Sequence[Obligation]:
+    """Return a record's obligations, the open ones first, by their limit."""
+    own = select(Obligation).where(Obligation.record_id == record_id)
+    rows = session().scalars(own.order_by(Obligation.due_at, Obligation.id)).all()
+    return sorted(rows, key=lambda one: one.state not in PENDING)

@@ -1,0 +1,100 @@
+"""Who answers for an obligation: the assignee at its limit, else a holder of the clause's position or the head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+
+from core.kernel import clock
+from core.kernel.database import session
+from core.units.facts import unit_facts
+from core.users.models import Position, UserPosition
+
+from .kinds import Happened
+
+# Who heads a unit, the first that somebody holds.
+HEADS = ("service_leader", "branch_head", "store_head", "bank_supervisor", "dept_manager", "gm")
+
+
+class Held(NamedTuple):
+    unit_id: int
+    position: str
+    user_id: int
+    first_day: date
+    last_day: date | None
+
+
+def responsible(
+    unit_id: int,
+    position: str,
+    facts: Sequence[Happened],
+    *,
+    start: datetime,
+    due: datetime | None,
+    end: Happened | None,
+) -> int | None:
+    """Return the user who answers at the limit or the end, whichever came first; None where nobody is to be found.
+
+    It looks at the facts (in order) only, never at the time of day: so it is the same whenever it is worked out.
+    """
+    if end is not None and (due is None or end.at <= due):
+        known = [one for one in facts if one.key <= end.key]
+    else:
+        known = [one for one in facts if due is None or one.at <= due]
+    assignee = last_assigned(known)
+    if assignee is not None:
+        return assignee
+    day = clock.day_in(unit_facts(unit_id).timezone, min(end.at, due or end.at) if end else due or start)
+    found = holder(unit_id, position, day) if position else None
+    return found if found is not None else head_of(unit_id, day)
+
+
+def last_assigned(facts: Sequence[Happened]) -> int | None:
+    """Return the assignee by the latest of these facts, None where the last one refused the job."""
+    for fact in reversed(facts):
+        if fact.kind == "declined":
+            return None
+        if fact.kind == "assigned":
+            found: int | None = fact.data.get("assignee_id")
+            return found
+    return None
+
+
+def holder(unit_id: int, position: str, day: date) -> int | None:
+    """Return who has held a position longest on a day, in the unit itself or else the nearest one above."""
+    for unit in reversed(unit_facts(unit_id).line):
+        for one in _held(unit):
+            if one.position == position and one.first_day <= day and (one.last_day is None or day <= one.last_day):
+                return one.user_id
+    return None
+
+
+def head_of(unit_id: int, day: date) -> int | None:
+    """Return who heads a unit on a day."""
+    for position in HEADS:
+        found = holder(unit_id, position, day)
+        if found is not None:
+            return found
+    return None
+
+
+def _held(unit_id: int) -> list[Held]:
+    kept: dict[int, list[Held]] = session().info.setdefault("position_holders", {})
+    if unit_id not in kept:
+        rows = session().execute(
+            select(
+                UserPosition.unit_id,
+                Position.code,
+                UserPosition.user_id,
+                UserPosition.valid_from,
+                UserPosition.valid_to,
+            )
+            .join(Position, Position.id == UserPosition.position_id)
+            .where(UserPosition.unit_id == unit_id)
+            .order_by(UserPosition.valid_from, UserPosition.id)
+        )
+        kept[unit_id] = [Held(*row) for row in rows]
+    return kept[unit_id]
