@@ -225,7 +225,9 @@ def test_gates_and_effects_of_rooms_above_are_asked(office, monkeypatch):
 
     key, seen = office.new_case(), []
     gate = [Refusal("closed_day", "Closed today", "R99-1")]
-    monkeypatch.setattr(ports, "gates", [lambda step: gate if step.transition.name == "cancel" else []])
+    monkeypatch.setattr(
+        ports, "gates", [lambda step, asking: gate if asking and step.transition.name == "cancel" else []]
+    )
     monkeypatch.setattr(ports, "effects", [lambda step: seen.append((step.transition.name, len(step.facts)))])
     with office.at_desk(), pytest.raises(Refused):
         perform(key, "cancel", {"reason": "x"})
@@ -298,7 +300,7 @@ def test_steps_of_two_records_that_mirror_each_other_do_not_wait_in_a_circle(off
     monkeypatch.setattr("core.records.engine.mirrored_roles", lambda: frozenset({"peer"}))
     both = threading.Barrier(2)
 
-    def meet(_step):
+    def meet(_step, _asking):
         """Both have locked their own record, if the order of locks lets them."""
         with contextlib.suppress(threading.BrokenBarrierError):
             both.wait(0.5)

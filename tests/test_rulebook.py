@@ -356,7 +356,8 @@ def test_tests_and_declarations_name_only_clauses_there_are(whole_app: Flask) ->
     # The rules of time (C0-T1 ...) are no clauses of a regulation, but held by tests like them.
     named = {one for one in clauses_in_tests(folders) if not one.startswith("C0-T")}
     assert named - known == set()
-    assert {one.clause for one in bindings([one.name for one in installed])} - known == set()
+    with whole_app.app_context():
+        assert {one.clause for one in bindings([one.name for one in installed])} - known == set()
 
 
 def test_a_test_counts_only_by_its_mark(tmp_path: Path) -> None:
@@ -377,7 +378,8 @@ def test_further_sources_of_bindings_are_asked(monkeypatch: pytest.MonkeyPatch, 
     clock = Binding("R01-4.4", "deadline", "case", ("Case",), "thing")
     given = [*coverage.sources, lambda enabled: [clock, clock] if "thing" in enabled else []]
     monkeypatch.setattr(coverage, "sources", given)
-    assert clock not in bindings([]) and bindings(["thing"]).count(clock) == 1
+    with whole_app.app_context():
+        assert clock not in bindings([]) and bindings(["thing"]).count(clock) == 1
     assert coverage.standing("deadline", {"field"}) == "partly"
     assert coverage.standing("deadline", {"field", clock.how}) == "implemented"
 

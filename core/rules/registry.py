@@ -36,7 +36,7 @@ class Registry:
     def of(self, kind: type[R], enabled: frozenset[str]) -> tuple[R, ...]:
         """Return the rules of one class where these plugins are on; the core's always are."""
         return tuple(
-            cast(R, one)
+            one
             for one in self.rules
             if isinstance(one, kind) and (not one.plugin or one.plugin in enabled)
         )

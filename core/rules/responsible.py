@@ -20,6 +20,8 @@ HEADS = ("service_leader", "branch_head", "store_head", "bank_supervisor", "dept
 
 
 class Held(NamedTuple):
+    """Who holds which position in a unit, and from when to when."""
+
     unit_id: int
     position: str
     user_id: int
