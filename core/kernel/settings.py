@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+FILE = "shouhou.db"
 DEFAULT_FILE = ROOT / "deployments" / "demo.toml"
 ENVIRONMENTS = ("development", "testing", "production")
 
@@ -27,7 +28,8 @@ class Settings:
     environment: str = "development"
     plugins: tuple[str, ...] = ()
     plugin_folders: tuple[Path, ...] = (ROOT / "plugins",)
-    database: str = "sqlite:///var/shouhou.db"
+    # Empty: an SQLite file in ``data_dir``.
+    database: str = ""
     data_dir: Path = ROOT / "var"
     default_locale: str = "zh"
     # How many reverse proxies stand in front (their X-Forwarded headers are then believed).
@@ -96,7 +98,7 @@ def _build(given: dict[str, Any], path: Path) -> Settings:
     settings = Settings(**values, file=path)
     if settings.environment not in ENVIRONMENTS:
         raise SettingsError(f"{path}: environment must be one of {', '.join(ENVIRONMENTS)}")
-    return replace(settings, database=_database_url(settings.database))
+    return replace(settings, database=_database_url(settings.database or f"sqlite:///{settings.data_dir / FILE}"))
 
 
 def _typed(name: str, value: Any, path: Path) -> Any:
