@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -81,7 +81,7 @@ def effective(unit_id: int, clause: Clause | str, at: datetime | None = None) ->
     kept: dict[Any, Effective] = session().info.setdefault("effective", {})
     key = (unit_id, one.id, day)
     if key not in kept:
-        kept[key] = resolve(one, line_at(unit_id, day), _versions_of(unit_id), day)
+        kept[key] = resolve(one, line_at(unit_id, day), versions_of(unit_id), day)
     return kept[key]
 
 
@@ -118,12 +118,20 @@ def _latest(versions: Sequence[Version], unit_id: int, clause: str, day: date) -
     return found
 
 
+# (clause, schema) -> a function from values of that shape to values of the next: stored versions stay as they are.
+upgrades: dict[tuple[str, int], Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {}
+
+
 def upgraded(clause: Clause, version: Version) -> dict[str, Any]:
     """Return a version's values in the clause's present shape; parameters the clause has no more are left out."""
+    values = version.values
+    for schema in range(version.schema, clause.schema):
+        if upgrade := upgrades.get((clause.id, schema)):
+            values = upgrade(values)
     found = {}
     for one in clause.parameters:
-        if one.name in version.values:
-            value = version.values[one.name]
+        if one.name in values:
+            value = values[one.name]
             found[one.name] = Decimal(str(value)) if one.type == "decimal" else value
     return found
 
@@ -163,8 +171,8 @@ def _parents() -> Mapping[int, list[tuple[date, int | None]]]:
     return known
 
 
-def _versions_of(unit_id: int) -> Sequence[Version]:
-    """Return the versions in force of a unit and of every unit that was ever above it."""
+def versions_of(unit_id: int) -> Sequence[Version]:
+    """Return the versions in force of a unit and of every unit that was ever above it, by their first day."""
     units = {unit_id, *unit_facts(unit_id).line}
     parents = _parents()
     todo = list(units)

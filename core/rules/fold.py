@@ -21,13 +21,18 @@ STAGE = "stage"
 
 @dataclass
 class Episode:
-    """One run of a clause on a record: from its root fact to what met or ended it."""
+    """One run of a clause on a record: from its root fact to what met or ended it.
+
+    ``release`` is the last fact that had its terms worked out anew, ``settled`` the last of those that applied new
+    settings (the publication of an official year changes the calendar only).
+    """
 
     root: Happened
     met: Happened | None = None
     stopped: Happened | None = None
     excuse: Happened | None = None
     release: Happened | None = None
+    settled: Happened | None = None
     pauses: list[Pause] = field(default_factory=list)
 
     @property
@@ -110,6 +115,8 @@ def _concern(one: Episode, fact: Happened) -> None:
     if fact.kind == RELEASE:
         if fact.key > one.root.key and (one.end is None or fact.key < one.end.key):
             one.release = fact
+            if not fact.data.get("calendar"):
+                one.settled = fact
     elif fact.data.get("root") == one.root.id:
         one.excuse = fact if fact.kind == EXCUSE else None
 

@@ -33,7 +33,7 @@ class CalendarYear(Base):
     __tablename__ = "core_calendar_year"
     __global__ = "official holidays hold for the whole country"
     __audited__ = True
-    __audit_skip__ = frozenset({"digest", "changed_at", "changed_by"})
+    __audit_skip__ = frozenset({"digest", "changed_at", "changed_by", "applied_at"})
     __audit_label__ = "year"
 
     year: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -41,6 +41,8 @@ class CalendarYear(Base):
     digest: Mapped[str] = mapped_column(String(32), default="")
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     changed_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+    # When open deadlines that rested on the provisional year were worked out anew.
+    applied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Calendar(UnitScoped, Base):

@@ -27,6 +27,7 @@ class ClauseSetting(UnitScoped, Base):
     __tablename__ = "core_clause_setting"
     __audited__ = True
     __audit_label__ = "clause"
+    __audit_skip__ = frozenset({"told_at", "released_at"})
     __table_args__ = (Index("ix_core_clause_setting_clause", "unit_id", "clause", "starts_on"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -42,6 +43,9 @@ class ClauseSetting(UnitScoped, Base):
     approval_id: Mapped[int | None] = mapped_column(BigId)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+    # When the people affected were told, and when open records took over the terms (see ``releases.py``).
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    released_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     author: Mapped[User | None] = relationship(foreign_keys=created_by)
 
