@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import ForeignKey, Index, Numeric, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
 from core.kernel.database import Base, BigId, Json, UnitScoped, UtcDateTime
 from core.records.models import Record
 from core.users.models import User
+
+from .obligation_models import Obligation
 
 PROPOSED, QUOTED, CONSENTED, WAIVED, POSTED, SETTLED, VOID = (
     "proposed",
@@ -22,11 +26,44 @@ PROPOSED, QUOTED, CONSENTED, WAIVED, POSTED, SETTLED, VOID = (
     "settled",
     "void",
 )
-CHARGE_STATES = (PROPOSED, QUOTED, CONSENTED, WAIVED, POSTED, SETTLED, VOID)
+CHARGE_STATES = (
+    (PROPOSED, _l("Proposed")),
+    (QUOTED, _l("Quoted")),
+    (CONSENTED, _l("Consented to")),
+    (WAIVED, _l("Waived")),
+    (POSTED, _l("Posted")),
+    (SETTLED, _l("Settled")),
+    (VOID, _l("Void")),
+)
+
+CUSTOMER, AGENT, PARTNER, COMPANY, EMPLOYEE = "customer", "agent", "partner", "company", "employee"
+PAYERS = (
+    (CUSTOMER, _l("Customer")),
+    (AGENT, _l("Agent")),
+    (PARTNER, _l("Partner")),
+    (COMPANY, _l("Company")),
+    (EMPLOYEE, _l("Employee")),
+)
 
 # Penalty proposals (考核建议).
 AGREED, DROPPED, WITHDRAWN = "agreed", "dropped", "withdrawn"
-PENALTY_STATES = (PROPOSED, AGREED, DROPPED, WITHDRAWN)
+PENALTY_STATES = (
+    (PROPOSED, _l("Waiting for a decision")),
+    (AGREED, _l("Agreed")),
+    (DROPPED, _l("Dropped")),
+    (WITHDRAWN, _l("Withdrawn")),
+)
+
+_MONEY_WORDS = {
+    "clause": _l("Clause"),
+    "source": _l("Origin"),
+    "amount": _l("Amount"),
+    "reason": _l("Reason"),
+    "inputs": _l("Worked out from"),
+    "approval_id": _l("Approval"),
+    "record_id": _l("Record"),
+    "created_by": _l("Added by"),
+}
 
 
 class Charge(UnitScoped, Base):
@@ -39,7 +76,23 @@ class Charge(UnitScoped, Base):
     __tablename__ = "core_charge"
     __audited__ = True
     __audit_label__ = "label"
+    __audit_words__ = MappingProxyType(
+        {
+            **_MONEY_WORDS,
+            "": _l("Charge"),
+            "state": (_l("State"), CHARGE_STATES),
+            "payer": (_l("Payer"), PAYERS),
+            "payer_ref": _l("Payer's key"),
+            "label": _l("What for"),
+            "line": _l("Line"),
+            "quantity": _l("Quantity"),
+            "price": _l("Price"),
+            "month": _l("Posting month"),
+            "adjusts_id": _l("Adjusts line"),
+        }
+    )
     __table_args__ = (
+        Index("ix_core_charge_list", "unit_id", "id"),
         Index("ix_core_charge_record", "record_id", "id"),
         Index("ix_core_charge_unit", "unit_id", "state", "id"),
         Index("ix_core_charge_month", "unit_id", "month", "payer", "id"),
@@ -73,6 +126,7 @@ class Charge(UnitScoped, Base):
     version: Mapped[int] = mapped_column(default=1)
 
     record: Mapped[Record] = relationship()
+    adjusts: Mapped[Charge | None] = relationship(remote_side=id)
     __mapper_args__ = {"version_id_col": version}
 
 
@@ -82,6 +136,14 @@ class ClosedMonth(UnitScoped, Base):
     __tablename__ = "core_closed_month"
     __audited__ = True
     __audit_label__ = "month"
+    __audit_words__ = MappingProxyType(
+        {
+            "": _l("Closed month"),
+            "month": _l("Month"),
+            "closed_at": _l("Closed at"),
+            "closed_by": _l("Closed by"),
+        }
+    )
 
     unit_id: Mapped[int] = mapped_column(ForeignKey("core_unit.id"), primary_key=True)
     month: Mapped[str] = mapped_column(String(7), primary_key=True)
@@ -98,8 +160,25 @@ class Penalty(UnitScoped, Base):
     __tablename__ = "core_penalty"
     __audited__ = True
     __audit_label__ = "clause"
+    __audit_words__ = MappingProxyType(
+        {
+            **_MONEY_WORDS,
+            "": _l("Penalty proposal"),
+            "state": (_l("State"), PENALTY_STATES),
+            "broken": _l("Clause that was broken"),
+            "least": _l("At least"),
+            "most": _l("At most"),
+            "position": _l("Position"),
+            "statement": _l("Statement of the person"),
+            "statement_at": _l("Stated at"),
+            "decided_at": _l("Decided at"),
+            "decided_by": _l("Decided by"),
+            "root_fact_id": _l("Follows from"),
+        }
+    )
     __table_args__ = (
         UniqueConstraint("record_id", "clause", "source"),
+        Index("ix_core_penalty_list", "unit_id", "created_at", "id"),
         Index("ix_core_penalty_unit", "unit_id", "state", "created_at", "id"),
         Index("ix_core_penalty_user", "user_id", "created_at", "id"),
     )
@@ -110,6 +189,8 @@ class Penalty(UnitScoped, Base):
     # What it follows from: ``breach:17``, or what a service named.
     source: Mapped[str] = mapped_column(String(80))
     broken: Mapped[str] = mapped_column(String(40), default="")
+    # With record and ``broken`` the key of the obligation, whose lateness grows while it is open.
+    root_fact_id: Mapped[int | None] = mapped_column(ForeignKey("core_fact.id"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
     position: Mapped[str] = mapped_column(String(40), default="")
     amount: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
@@ -128,4 +209,14 @@ class Penalty(UnitScoped, Base):
 
     record: Mapped[Record] = relationship()
     user: Mapped[User | None] = relationship(foreign_keys=user_id)
+    decider: Mapped[User | None] = relationship(foreign_keys=decided_by)
+    obligation: Mapped[Obligation | None] = relationship(
+        primaryjoin=lambda: (
+            (Obligation.record_id == foreign(Penalty.record_id))
+            & (Obligation.clause == foreign(Penalty.broken))
+            & (Obligation.root_fact_id == foreign(Penalty.root_fact_id))
+        ),
+        viewonly=True,
+        uselist=False,
+    )
     __mapper_args__ = {"version_id_col": version}
