@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Date, ForeignKey, Index, Numeric, String, Text
+from sqlalchemy import Date, ForeignKey, Index, Numeric, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.kernel.database import Base, BigId, Json, UnitScoped, UtcDateTime
@@ -15,6 +15,7 @@ from core.users.models import User
 
 WAITING, RETURNED, AGREED, REJECTED, WITHDRAWN = "waiting", "returned", "agreed", "rejected", "withdrawn"
 STATES = (WAITING, RETURNED, AGREED, REJECTED, WITHDRAWN)
+_OPEN = "state IN ('waiting', 'returned')"
 
 
 class Approval(UnitScoped, Base):
@@ -32,6 +33,16 @@ class Approval(UnitScoped, Base):
     __table_args__ = (
         Index("ix_core_approval_inbox", "unit_id", "state", "position", "asked_at", "id"),
         Index("ix_core_approval_subject", "unit_id", "subject", "id"),
+        # The same open subject is not asked twice, also not by two people at once.
+        Index(
+            "ux_core_approval_open",
+            "unit_id",
+            "subject",
+            unique=True,
+            sqlite_where=text(_OPEN),
+            postgresql_where=text(_OPEN),
+        ),
+        Index("ix_core_approval_state", "state", "asked_at", "id"),
         Index("ix_core_approval_record", "record_id", "id"),
         Index("ix_core_approval_asker", "asked_by", "asked_at", "id"),
     )

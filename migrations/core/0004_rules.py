@@ -98,7 +98,9 @@ def upgrade() -> None:
         batch_op.create_index('ix_core_approval_asker', ['asked_by', 'asked_at', 'id'], unique=False)
         batch_op.create_index('ix_core_approval_inbox', ['unit_id', 'state', 'position', 'asked_at', 'id'], unique=False)
         batch_op.create_index('ix_core_approval_record', ['record_id', 'id'], unique=False)
+        batch_op.create_index('ix_core_approval_state', ['state', 'asked_at', 'id'], unique=False)
         batch_op.create_index('ix_core_approval_subject', ['unit_id', 'subject', 'id'], unique=False)
+        batch_op.create_index('ux_core_approval_open', ['unit_id', 'subject'], unique=True, sqlite_where=sa.text("state IN ('waiting', 'returned')"), postgresql_where=sa.text("state IN ('waiting', 'returned')"))
 
     op.create_table('core_clause_receipt',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -319,7 +321,9 @@ def downgrade() -> None:
     op.drop_table('core_schedule_run')
     op.drop_table('core_clause_receipt')
     with op.batch_alter_table('core_approval', schema=None) as batch_op:
+        batch_op.drop_index('ux_core_approval_open', sqlite_where=sa.text("state IN ('waiting', 'returned')"), postgresql_where=sa.text("state IN ('waiting', 'returned')"))
         batch_op.drop_index('ix_core_approval_subject')
+        batch_op.drop_index('ix_core_approval_state')
         batch_op.drop_index('ix_core_approval_record')
         batch_op.drop_index('ix_core_approval_inbox')
         batch_op.drop_index('ix_core_approval_asker')
