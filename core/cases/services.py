@@ -93,7 +93,13 @@ def search_text(record: Record, case: Case) -> str:
     return "\n".join(p for p in parts if p)
 
 
-CASE = RecordType("case", _l("Case"), "GD", Case, CASE_WORKFLOW, search_text)
+def _register(unit_id: int, raw: Mapping[str, Any]) -> Record:
+    return register_case(unit_id, raw)
+
+
+CASE = RecordType(
+    "case", _l("Case"), "GD", Case, CASE_WORKFLOW, search_text, intake=INTAKE_FIELDS, register=_register
+)
 
 
 def register_case(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from core.kernel.fields import Field
+
 from .models import Record
 from .workflow import SHARED_KINDS, State, Workflow, WorkflowExtension, extend
 
@@ -15,7 +17,8 @@ from .workflow import SHARED_KINDS, State, Workflow, WorkflowExtension, extend
 class RecordType:
     """A kind of record. ``prefix`` begins its numbers; ``detail`` is the model with its own fields.
 
-    ``search_text`` answers the words the record is found by; ``plugin`` is '' for the core's own.
+    ``search_text`` answers the words the record is found by; ``plugin`` is '' for the core's own. ``register`` is
+    the service that creates one from the form ``intake`` (unit id, input): rehearsals use it.
     """
 
     code: str
@@ -25,6 +28,8 @@ class RecordType:
     workflow: Workflow
     search_text: Callable[[Record, Any], str] | None = None
     plugin: str = ""
+    intake: tuple[Field, ...] = ()
+    register: Callable[[int, Mapping[str, Any]], Record] | None = None
 
 
 _types: dict[str, RecordType] = {}
