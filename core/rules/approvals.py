@@ -89,8 +89,9 @@ def ask(
     data: Mapping[str, Any] | None = None,
     due_at: datetime | None = None,
     key: str = "",
+    in_own_name: bool = True,
 ) -> Approval:
-    """Ask a position for its agreement in the actor's name, and tell its holders.
+    """Ask a position for its agreement in the actor's name (or in nobody's), and tell its holders.
 
     Where the same subject is still open, that approval is returned and nothing is asked. ``title`` may be words in
     both languages (``{"zh", "en"}``). ``data`` is what the inbox shows; its ``least`` and ``most`` let the decider
@@ -118,6 +119,7 @@ def ask(
             record_id=record.id if record is not None else None,
             data={**plain(dict(data or {})), **({"title": dict(title)} if isinstance(title, Mapping) else {})},
             due_at=due_at,
+            asked_by=current_scope().actor_id if in_own_name else None,
         )
         remember_answer(unit_id, key, {"approval": approval.id})
         return approval
@@ -135,9 +137,7 @@ def _open(unit_id: int, subject: str) -> Approval | None:
 
 def _new(unit_id: int, **values: Any) -> Approval:
     work = session()
-    approval = Approval(
-        unit_id=unit_id, state=WAITING, asked_by=current_scope().actor_id, asked_at=clock.now(), **values
-    )
+    approval = Approval(unit_id=unit_id, state=WAITING, asked_at=clock.now(), **values)
     try:
         with work.begin_nested():
             work.add(approval)
@@ -196,6 +196,21 @@ def withdraw(approval_id: object, reason: str = "", *, version: int | None = Non
         _settle(approval, WITHDRAWN, reason, None)
         _notify(approval, "approval.withdrawn", told)
         return approval
+
+
+def lapse(approval_id: int, reason: str) -> None:
+    """Take an open request back because what it was about is no more; nothing where it was decided.
+
+    Who calls it knows: the handler of the subject is not told.
+    """
+    approval = _lock(approval_id)
+    if approval.state not in OPEN_STATES:
+        return
+    told = approvers.deciders(approval)
+    approval.state, approval.decided_by, approval.decided_at = WITHDRAWN, current_scope().actor_id, clock.now()
+    _step(approval, WITHDRAWN, reason)
+    _saved(approval)
+    _notify(approval, "approval.withdrawn", told)
 
 
 # --- deciding --------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ def yuan(value: Any, name: str = "amount") -> Decimal:
     Raises:
         InvalidData: under ``name``: no number, not finite, or more digits than an account holds.
     """
-    return number(value, name, most=MOST).quantize(CENT, ROUND_HALF_UP)
+    # Adding zero turns -0.00 into 0.00.
+    return number(value, name, most=MOST).quantize(CENT, ROUND_HALF_UP) + ZERO
 
 
 def number(value: Any, name: str, *, most: Decimal, places: int | None = None) -> Decimal:
