@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from sqlalchemy import (
     Select,
     Table,
     TextClause,
+    bindparam,
     event,
     inspect,
     select,
@@ -290,6 +291,29 @@ def insert_once(model: type[Base], row: dict[str, Any]) -> bool:
 def _insert_once(model: type[Base], dialect: str) -> Any:
     build = postgresql if dialect == "postgresql" else sqlite
     return build.insert(cast(Table, model.__table__)).on_conflict_do_nothing()
+
+
+def update_rows(model: type[UnitScoped], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Change many rows of a table that is not audited: each names its ``id``, its ``unit_id`` and what is new.
+
+    Rows that change the same columns go in one statement. No object in the session learns of it.
+
+    Raises:
+        ScopeError: the table is audited, or a row's unit may not be written.
+    """
+    table = cast(Table, cast(Any, model).__table__)
+    if cast(type[Base], model).__audited__:
+        raise ScopeError(f"many changes of {model.__name__} at once would pass the audit trail by")
+    if any(row["unit_id"] not in current_scope().write for row in rows):
+        raise ScopeError(f"update of {model.__name__} outside the scope")
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        alike.setdefault(tuple(sorted(row)), []).append({f"new_{name}": value for name, value in row.items()})
+    for names, some in alike.items():
+        new = {name: bindparam(f"new_{name}") for name in names if name not in ("id", "unit_id")}
+        mine = (table.c.id == bindparam("new_id"), table.c.unit_id == bindparam("new_unit_id"))
+        options = {"unscoped": "units checked above"}
+        session().execute(table.update().where(*mine).values(new), some, execution_options=options)
 
 
 # --- enforcement -----------------------------------------------------------------------------

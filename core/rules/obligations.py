@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select
 
 from core.kernel import clock
 from core.kernel.audit import plain
-from core.kernel.database import insert_once, session, transaction
+from core.kernel.database import insert_once, session, transaction, update_rows
 from core.kernel.errors import NotFound
 from core.records.models import OPEN_CATEGORIES, Fact, Record
 from core.records.types import record_type, words_of
@@ -91,10 +91,15 @@ def follow(record: Record, facts: Sequence[Fact]) -> None:
     rules = current_rules().deadlines(record.type, enabled_plugins(record.unit_id))
     kinds = {one.kind for one in facts}
     touched = [one for one in rules if _is_touched(one, kinds)]
-    if not touched:
-        _set_next_due(record)
-        return
-    refresh(record, touched, by=facts[-1].id if facts else None)
+    by = facts[-1].id if facts else None
+    if len(facts) == record.fact_seq:  # its first facts, and there can be no obligations yet: nothing to be read
+        _refresh(record, touched, _in_order_of(record.type, facts), [], by)
+    elif touched:
+        refresh(record, touched, by=by)
+    elif record.category not in OPEN_CATEGORIES:
+        record.next_due_at = None
+    elif record.next_due_at is None or any(one.data.get("due") for one in facts):
+        _set_next_due(record, facts_of(record), map(_standing, _held_by([record.id])))
 
 
 def _is_touched(rule: DeadlineRule, kinds: set[str]) -> bool:
@@ -110,29 +115,53 @@ def refresh(record: Record, rules: Sequence[DeadlineRule] | None = None, *, by: 
 
     ``by`` is the fact that brought it about. Nothing is written where nothing changed.
     """
-    work = session()
     if rules is None:
         rules = current_rules().deadlines(record.type, enabled_plugins(record.unit_id))
+    return _refresh(record, rules, facts_of(record), _held_by([record.id]), by)
+
+
+def _refresh(
+    record: Record, rules: Sequence[DeadlineRule], facts: Sequence[Happened], held: Sequence[Any], by: int | None
+) -> Changes:
+    """``facts`` are all of the record's, ``held`` all of its obligations."""
     head = Head(record.id, record.unit_id, record.type, record.category)
-    facts = _facts_of([record.id], record.type)[record.id]
     clauses = {one.clause for one in rules}
-    mine = (Obligation.record_id == record.id, Obligation.clause.in_(clauses))
-    held = work.execute(_HELD.where(*mine)).all() if clauses else []
-    changes = plan(head, facts, held, rules, _snapshot_of(record, rules))
+    mine = [row for row in held if row.clause in clauses]
+    changes = plan(head, facts, mine, rules, _snapshot_of(record, rules))
     _write(changes)
     _announce(changes, by)
-    _set_next_due(record, facts)
+    _set_next_due(record, facts, _standing_after(held, changes))
     return changes
 
 
-def _set_next_due(record: Record, facts: Sequence[Happened] | None = None) -> None:
+def _held_by(ids: Sequence[int]) -> Sequence[Any]:
+    return session().execute(_HELD.where(Obligation.record_id.in_(ids))).all()
+
+
+Standing = tuple[str, datetime | None]  # state and limit of an obligation
+
+
+def _standing(row: Any) -> Standing:
+    return row.state, row.due_at
+
+
+def _standing_after(held: Iterable[Any], changes: Changes) -> list[Standing]:
+    """Return how a record's obligations stand once the changes are made."""
+    gone, changed = set(changes.gone), {one["id"]: one for one in changes.changed}
+    found = [(one["state"], one["due_at"]) for one in changes.new]
+    for row in held:
+        if row.id not in gone:
+            other = changed.get(row.id, {})
+            found.append((other.get("state", row.state), other.get("due_at", row.due_at)))
+    return found
+
+
+def _set_next_due(record: Record, facts: Sequence[Happened], standing: Iterable[Standing]) -> None:
     """The next thing due of an open record: the first limit of its clauses, or what somebody promised."""
     if record.category not in OPEN_CATEGORIES:
         record.next_due_at = None
         return
-    running = select(Obligation.due_at).where(Obligation.record_id == record.id, Obligation.state == OPEN)
-    known = _facts_of([record.id], record.type)[record.id] if facts is None else facts
-    dues = [*session().scalars(running), promised(known)]
+    dues = [*(due for state, due in standing if state == OPEN), promised(facts)]
     record.next_due_at = min((one for one in dues if one is not None), default=None)
 
 
@@ -241,7 +270,7 @@ def _terms_of(
     released = one.release.id if one.release else None
     if row is not None and row.terms.get("released") == released:
         return row.terms, thawed_terms(row.terms)
-    at = one.release.at if one.release else one.root.at
+    at = one.settled.at if one.settled else one.root.at
     found = effective(head.unit_id, rule.clause, at)
     if not found.holds:
         return None, None
@@ -266,10 +295,7 @@ def calendar_of(unit_id: int, code: str) -> WorkingCalendar:
 
 def frozen_terms(rule: DeadlineRule, found: Effective, terms: Terms, released: int | None = None) -> dict[str, Any]:
     """Return terms as an obligation keeps them: JSON, with everything needed to explain and repeat the limit."""
-    known: set[str] = session().info.setdefault("frozen_calendars", set())
-    if terms.calendar.version not in known:
-        unit_calendars.freeze(terms.calendar)
-        known.add(terms.calendar.version)
+    unit_calendars.freeze(terms.calendar)
     kept: dict[str, Any] = {
         "rule": rule.version,
         "schema": found.clause.schema,
@@ -301,7 +327,7 @@ def _compare(row: Any, found: Mapping[str, Any], changes: Changes) -> None:
         return
     if "due_at" in different:
         different["warned_at"] = None
-    changes.changed.append({"id": row.id, **different})
+    changes.changed.append({"id": row.id, "unit_id": found["unit_id"], **different})
 
 
 def _note_breach(row: Any, found: Mapping[str, Any], changes: Changes) -> None:
@@ -325,9 +351,7 @@ def _write(changes: Changes) -> None:
         work.execute(delete(Obligation).where(Obligation.id.in_(changes.gone)), execution_options=_QUIET)
     if changes.new:
         work.execute(insert(Obligation), changes.new)
-    for one in changes.changed:
-        values = {name: value for name, value in one.items() if name != "id"}
-        work.execute(update(Obligation).where(Obligation.id == one["id"]).values(values), execution_options=_QUIET)
+    update_rows(Obligation, changes.changed)
 
 
 _QUIET = {"synchronize_session": False}
@@ -430,7 +454,7 @@ def _recompute(ids: Sequence[int]) -> int:
         )
     ]
     held: dict[int, list[Any]] = defaultdict(list)
-    for row in work.execute(_HELD.where(Obligation.record_id.in_(ids))):
+    for row in _held_by(ids):
         held[row.record_id].append(row)
     count = 0
     for type_code in {one.type for one in heads}:
@@ -461,12 +485,28 @@ def _recompute_type(type_code: str, heads: Sequence[Head], held: Mapping[int, Se
 
 def _facts_of(ids: Sequence[int], type_code: str) -> dict[int, list[Happened]]:
     """Return the facts of records of one type, in order."""
-    kinds = words_of(type_code).fact_kinds if record_type(type_code) else {}
+    ranks = _ranks(type_code)
     found: dict[int, list[Happened]] = {one: [] for one in ids}
     for record_id, fact_id, seq, kind, at, data, actor in session().execute(_FACTS.where(Fact.record_id.in_(ids))):
-        order = kinds[kind].rank if kind in kinds else 50
-        found[record_id].append(Happened(fact_id, seq, kind, at, order, data, actor))
+        found[record_id].append(Happened(fact_id, seq, kind, at, ranks.get(kind, UNRANKED), data, actor))
     return {key: in_order(facts) for key, facts in found.items()}
+
+
+def _in_order_of(type_code: str, facts: Iterable[Fact]) -> list[Happened]:
+    """Return rows in memory, facts of one record of that type, as rules see them."""
+    ranks = _ranks(type_code)
+    return in_order(
+        Happened(one.id, one.seq, one.kind, one.at, ranks.get(one.kind, UNRANKED), one.data, one.actor_id)
+        for one in facts
+    )
+
+
+UNRANKED = 50  # facts of a kind that is not installed any more
+
+
+def _ranks(type_code: str) -> dict[str, int]:
+    kinds = words_of(type_code).fact_kinds if record_type(type_code) else {}
+    return {code: one.rank for code, one in kinds.items()}
 
 
 def facts_of(record: Record) -> list[Happened]:
@@ -480,6 +520,7 @@ def snapshots_of(type_code: str, ids: Sequence[int], names: Iterable[str]) -> di
     wanted = sorted(set(names))
     if kind is None or not wanted:
         return {}
+    wanted = [name for name in wanted if hasattr(kind.detail, name) or hasattr(Record, name)]
     columns = [getattr(kind.detail if hasattr(kind.detail, n) else Record, n).label(n) for n in wanted]
     rows = session().execute(
         select(Record.id.label("record_key"), *columns)
@@ -490,11 +531,17 @@ def snapshots_of(type_code: str, ids: Sequence[int], names: Iterable[str]) -> di
 
 
 def _snapshot_of(record: Record, rules: Sequence[DeadlineRule]) -> dict[str, Any]:
+    """Return the fields of a record at hand; its details are in the session already where a step changed them."""
     names = {name for one in rules for name in one.reads}
-    if not names:
+    kind = record_type(record.type)
+    if kind is None or not names:
         return {}
-    session().flush()
-    return snapshots_of(record.type, [record.id], names).get(record.id, {})
+    detail = session().get(kind.detail, record.id)
+    return {
+        name: getattr(detail if hasattr(kind.detail, name) else record, name)
+        for name in names
+        if hasattr(kind.detail, name) or hasattr(Record, name)
+    }
 
 
 def of_record(record_id: int) -> Sequence[Obligation]:

@@ -67,8 +67,10 @@ def last_assigned(facts: Sequence[Happened]) -> int | None:
 
 def holder(unit_id: int, position: str, day: date) -> int | None:
     """Return who has held a position longest on a day, in the unit itself or else the nearest one above."""
-    for unit in reversed(unit_facts(unit_id).line):
-        for one in _held(unit):
+    line = unit_facts(unit_id).line
+    held = _held(line)
+    for unit in reversed(line):
+        for one in held.get(unit, ()):
             if one.position == position and one.first_day <= day and (one.last_day is None or day <= one.last_day):
                 return one.user_id
     return None
@@ -83,9 +85,10 @@ def head_of(unit_id: int, day: date) -> int | None:
     return None
 
 
-def _held(unit_id: int) -> list[Held]:
-    kept: dict[int, list[Held]] = session().info.setdefault("position_holders", {})
-    if unit_id not in kept:
+def _held(line: tuple[int, ...]) -> dict[int, list[Held]]:
+    """Return who ever held a position in these units, in one statement for all of them; kept with the session."""
+    kept: dict[tuple[int, ...], dict[int, list[Held]]] = session().info.setdefault("position_holders", {})
+    if line not in kept:
         rows = session().execute(
             select(
                 UserPosition.unit_id,
@@ -95,8 +98,11 @@ def _held(unit_id: int) -> list[Held]:
                 UserPosition.valid_to,
             )
             .join(Position, Position.id == UserPosition.position_id)
-            .where(UserPosition.unit_id == unit_id)
+            .where(UserPosition.unit_id.in_(line))
             .order_by(UserPosition.valid_from, UserPosition.id)
         )
-        kept[unit_id] = [Held(*row) for row in rows]
-    return kept[unit_id]
+        found: dict[int, list[Held]] = {}
+        for row in rows:
+            found.setdefault(row.unit_id, []).append(Held(*row))
+        kept[line] = found
+    return kept[line]

@@ -8,12 +8,13 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
+from flask import current_app
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
 from core.kernel import clock
 from core.kernel.access import require
-from core.kernel.database import fetch, insert_once, session
+from core.kernel.database import after_commit, fetch, insert_once, session
 from core.kernel.errors import Conflict, InvalidData, NotFound
 from core.kernel.fields import Choices, Field, clean, normalise
 from core.units.facts import unit_facts
@@ -211,10 +212,28 @@ def forget() -> None:
 
 def freeze(calendar: WorkingCalendar) -> str:
     """Keep a calendar's terms for good; return the version by which ``thaw`` finds them."""
-    if not session().scalar(select(CalendarSnapshot.version).where(CalendarSnapshot.version == calendar.version)):
-        row = {"version": calendar.version, "terms": calendar.terms.frozen(), "created_at": clock.now()}
+    version = calendar.version
+    known: set[str] = current_app.extensions.setdefault("frozen_calendars", set())
+    if version in known or version in _frozen_just_now():
+        return version
+    if not session().scalar(select(CalendarSnapshot.version).where(CalendarSnapshot.version == version)):
+        row = {"version": version, "terms": calendar.terms.frozen(), "created_at": clock.now()}
         insert_once(CalendarSnapshot, row)
-    return calendar.version
+    _frozen_just_now().add(version)
+    if session().get_nested_transaction() is None:
+        after_commit(lambda: known.add(version))  # none is ever taken away
+    return version
+
+
+def _frozen_just_now() -> set[str]:
+    """Return the versions the running (nested) transaction has seen; a rollback forgets them."""
+    work = session()
+    running = work.get_nested_transaction() or work.get_transaction()
+    kept = work.info.get("frozen_calendars")
+    if kept is None or kept[0] is not running:
+        kept = work.info["frozen_calendars"] = (running, set())
+    found: set[str] = kept[1]
+    return found
 
 
 def thaw(version: str) -> WorkingCalendar:
