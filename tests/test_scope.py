@@ -368,6 +368,7 @@ ALLOWED = {
     "core/app.py": "prepares the engine at start",
     "core/customers/importing.py": "tells the kernel for which table to reserve ids",
     "core/customers/services.py": "tells the kernel which table's references a merge moves",
+    "core/rules/approvers.py": "a leader above may let somebody below decide in their place",
     "core/rules/effective.py": "clause settings are inherited from units above, which may be out of scope",
     "core/rules/unit_calendars.py": "calendars are inherited from units above, which may be out of scope",
     "core/units/settings.py": "settings are inherited from units above, which may be out of scope",

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from core.records import ports
 
-from . import gates, obligations
+from . import approval_gate, excuses, gates, obligations, routing
 
 
 def attach() -> None:
     """Let records ask the clauses and let obligations follow their facts; attaching twice changes nothing."""
     if gates.refusals not in ports.gates:
-        ports.gates.append(gates.refusals)
+        ports.gates += [gates.refusals, approval_gate.refusals]
+        ports.effects.append(approval_gate.spend)
+        excuses.attach()
         ports.followers.append(obligations.follow)
         ports.clause_is_off.append(gates.is_switched_off)
+        ports.new_routers.append(routing.new_record)
+        ports.routers.append(routing.step_taken)
+        ports.allowances.append(routing.lets)
