@@ -11,7 +11,7 @@ from jinja2 import ChoiceLoader, FileSystemLoader
 from sqlalchemy.orm import configure_mappers
 
 from core import admin, cli, hookspecs, models, web
-from core.cases import history
+from core.cases import history, silence
 from core.cases.rules import RULES as CASE_RULES
 from core.cases.services import CASE, INTAKE_FIELDS
 from core.customers.importing import CustomerImporter
@@ -22,7 +22,9 @@ from core.kernel.manifest import PluginError
 from core.kernel.settings import ROOT, Settings, engine_options, load_settings
 from core.records import switching
 from core.records.types import record_type, register_extensions, register_type
-from core.rules import coverage, registry, rulebook, wiring
+from core.rules import coverage, registry, rulebook, schedules, ticks, wiring
+from core.tasks import rules as task_rules
+from core.tasks.services import TASK, create_task
 from core.units import switches as unit_switches
 from core.users import permissions
 
@@ -95,14 +97,18 @@ def _declare(app: Flask, installed: Installed) -> None:
     ask = installed.registry.ask_once
     permissions.register(one for _, one in ask("permissions"))
     register_type(CASE)
+    register_type(TASK)
     for plugin, kind in ask("record_types"):
         owned = replace(kind, plugin=plugin)
         if record_type(owned.code) != owned:
             register_type(owned)
     register_extensions(ask("workflow_extensions"))
-    declared = [*(("", one) for one in CASE_RULES), *ask("rules")]
+    declared = [*(("", one) for one in (*CASE_RULES, *task_rules.SCHEDULES)), *ask("rules")]
+    declared += task_rules.limits(declared)
     app.extensions[registry.EXTENSION] = registry.build(declared, app.extensions[rulebook.EXTENSION])
     wiring.attach()
+    schedules.maker[:] = [lambda wanted: create_task(wanted).id]
+    ticks.add(ticks.Work("silence", silence.confirm_all, ticks.A_WHILE))
     coverage.register_form("case.register", (CASE.title, _l("Register a case")), INTAKE_FIELDS)
     unit_switches.blocker_sources[:] = [switching.blockers]
 

@@ -20,6 +20,8 @@ MODULES = (
     "core.rules.approval_models",
     "core.rules.charge_models",
     "core.rules.schedule_models",
+    "core.rules.settings",
+    "core.tasks.models",
     "core.cases.models",
     "core.cases.settings",
 )

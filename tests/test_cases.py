@@ -364,7 +364,7 @@ def test_silence_counts_only_after_the_days_of_the_unit(office):
     office.do(key, "send_result")
     with clock.frozen(start + timedelta(days=6, hours=23)):
         refused(office, key, "confirm", silent)
-    with clock.frozen(start + timedelta(days=7, minutes=1)):
+    with clock.frozen(start + timedelta(days=8)):
         assert office.do(key, ("confirm", silent)).state == "confirmed"
     assert shape(key)["case"]["rating"] is None
 
@@ -374,7 +374,7 @@ def test_the_days_of_silence_are_a_setting(office):
     office.set("case.silence_days", 2)
     key = office.new_case()
     office.do(key, *WAY["confirm"], "send_result")
-    with clock.frozen(clock.now() + timedelta(days=2, minutes=1)):
+    with clock.frozen(clock.now() + timedelta(days=3)):
         assert office.do(key, ("confirm", {"means": "silence"})).state == "confirmed"
 
 

@@ -43,6 +43,17 @@ declare(
         ),
         SettingSpec(
             Field(
+                "case.silence_confirms",
+                "bool",
+                _l("Confirm cases by silence without anybody's doing"),
+                default=True,
+                help=_l("When the days of silence are over; the rating stays empty"),
+                clause="R03-3.5",
+            ),
+            _CASES,
+        ),
+        SettingSpec(
+            Field(
                 "case.signature_rule",
                 "choice",
                 _l("What the customer signs"),

@@ -14,6 +14,7 @@ from .messages import messages
 from .plugins import group as plugins_group
 from .rules import group as rules_group
 from .serve import serve, up
+from .tick import tick
 from .units import group as units_group
 from .users import group as users_group
 from .worker import worker
@@ -21,6 +22,7 @@ from .worker import worker
 
 def init_app(app: Flask) -> None:
     """Add our commands to ``flask``, and those of plugins as ``flask <plugin> <command>``."""
+    rules_group.add_command(tick)
     for command in (
         audit_group,
         calendars_group,

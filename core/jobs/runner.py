@@ -1,4 +1,4 @@
-"""The job runner: delivers the outbox, seals the audit trail, drops what is no longer needed.
+"""The job runner: delivers the outbox, seals the audit trail, does what time brings, drops what is not needed.
 
 ``flask serve`` runs it in a thread, ``flask worker`` alone; any number of them may run at the same time.
 """
@@ -22,10 +22,12 @@ from core.kernel.extensions import Event, Unavailable
 from core.kernel.hooks import hooks_for
 from core.kernel.outbox import Outbox
 from core.records.models import Idempotency
+from core.rules import ticks
 from core.units.switches import enabled_plugins
 from core.users import sign_in
 
 PAUSE = 2.0  # seconds between two rounds when nothing was published in this process
+TICK_EVERY = timedelta(minutes=1)
 TIDY_EVERY = timedelta(hours=1)
 KEEP = timedelta(days=7)
 MAX_ROUNDS = 50  # of 100 messages; then the audit gets its turn again
@@ -102,6 +104,8 @@ class Runner:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._tidied: datetime | None = None
+        self._ticked: datetime | None = None
+        self._last_done: dict[str, datetime] = {}
 
     def start(self) -> Runner:
         """Run in a thread of this process. Call it after the server has forked."""
@@ -144,6 +148,15 @@ class Runner:
             return
         if tidy:
             self._tidied = now
+        self._tick(now)
+
+    def _tick(self, now: datetime) -> None:
+        """Let time do its work about once a minute; the events it brings are delivered in the next round."""
+        if self._stopped.is_set() or (self._ticked is not None and now - self._ticked < TICK_EVERY):
+            return
+        self._ticked = now
+        with self.app.app_context():
+            ticks.tick(last=self._last_done)
 
 
 def run_worker(app: Flask) -> None:

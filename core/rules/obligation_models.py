@@ -19,6 +19,7 @@ PENDING = (OPEN, PAUSED)
 
 _PENDING = "state IN ('open', 'paused')"
 _RUNNING = "state = 'open'"
+_LATE = "state = 'late'"
 
 
 class Obligation(UnitScoped, Base):
@@ -48,6 +49,14 @@ class Obligation(UnitScoped, Base):
             "warn_at",
             sqlite_where=text(_RUNNING + " AND warned_at IS NULL"),
             postgresql_where=text(_RUNNING + " AND warned_at IS NULL"),
+        ),
+        # What was late in a span of days, for the day and week report.
+        Index(
+            "ix_core_obligation_late",
+            "unit_id",
+            "due_at",
+            sqlite_where=text(_LATE),
+            postgresql_where=text(_LATE),
         ),
         Index(
             "ix_core_obligation_pending",

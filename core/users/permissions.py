@@ -82,6 +82,8 @@ CORE_PERMISSIONS: tuple[Permission, ...] = (
     Permission("case.backdate", _l("Enter what happened earlier"), _CASES),
     Permission("case.export", _l("Export cases"), _CASES),
     Permission("case.import", _l("Import case history"), _CASES),
+    Permission("task.handle", _l("Do recurring tasks of others"), _CASES, (*_HEADS, "after_sales_admin")),
+    Permission("task.lead", _l("Hand out and cancel recurring tasks"), _CASES, _LEADERS),
     Permission("attachment.view", _l("Open attachments"), _CASES),
     Permission("attachment.add", _l("Add attachments"), _CASES),
     Permission("view.share", _l("Share saved views with the unit"), _CASES),

@@ -1,0 +1,1 @@
+"""Tasks: the records that recurring work leaves to be done, period by period."""

@@ -1,0 +1,111 @@
+"""The core's recurring clauses, and the time limit every recurring clause gives its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import func, select
+
+from core.customers.models import Customer
+from core.kernel.database import session
+from core.records.models import Record
+from core.rules.clocks import DAYS, Term
+from core.rules.effective import effective
+from core.rules.kinds import DeadlineRule, Rule, ScheduleRule, Snapshot, Values
+
+from .services import TASK
+
+# The report a task is about, as (end point, words of its address without the day).
+MONTH_REPORT = "reports.index"
+
+
+def customers_to_contact(unit_id: int) -> list[tuple[str, str, int | None]]:
+    """Return whom R04-4.1c is about: the unit as a whole, or the customers of its latest business one by one.
+
+    The parameter ``customers`` says how many; at most so many tasks come of it in each period.
+    """
+    wanted = int(effective(unit_id, "R04-4.1c").values.get("customers") or 0)
+    if not wanted:
+        return [("unit", "", None)]
+    latest = func.max(Record.received_at)
+    rows = session().execute(
+        select(Customer.id, Customer.name)
+        .join(Record, Record.customer_id == Customer.id)
+        .where(Record.unit_id == unit_id, Record.type != TASK.code, Customer.merged_into_id.is_(None))
+        .group_by(Customer.id, Customer.name)
+        .order_by(latest.desc(), Customer.id.desc())
+        .limit(wanted)
+    )
+    return [(f"customer:{key}", name, key) for key, name in rows]
+
+
+SCHEDULES: tuple[ScheduleRule, ...] = (
+    ScheduleRule(
+        clause="R03-5.1",
+        title={"zh": "核对人手与工作量", "en": "Compare staff with the workload"},
+        report=MONTH_REPORT,
+        carries="report",
+    ),
+    ScheduleRule(
+        clause="R28-4.5",
+        title={"zh": "统计分析", "en": "Statistics and analysis"},
+        report=MONTH_REPORT,
+        carries="report",
+    ),
+    ScheduleRule(
+        clause="R04-2.5a",
+        title={"zh": "收集行业和同行信息", "en": "Information on the trade and on competitors"},
+        carries="record",
+    ),
+    ScheduleRule(
+        clause="R04-4.1c",
+        title={"zh": "联系客户并记录满意度", "en": "Contact customers and note satisfaction"},
+        subjects=customers_to_contact,
+        carries="record",
+    ),
+    ScheduleRule(
+        clause="R20-1.D",
+        title={"zh": "核对更新客户资料", "en": "Review customer data"},
+        carries="record",
+    ),
+)
+
+
+def limits(rules: Iterable[tuple[str, Rule]]) -> list[tuple[str, Rule]]:
+    """Return, for each schedule among declared rules (plugin, rule), the time limit of its tasks.
+
+    So recurring work shows in compliance as kept or late like anything else a clause asks for.
+    """
+    return [(plugin, _limit(one)) for plugin, one in rules if isinstance(one, ScheduleRule)]
+
+
+def _limit(rule: ScheduleRule) -> DeadlineRule:
+    def is_ours(task: Snapshot) -> bool:
+        return bool(task.get("clause") == rule.clause)
+
+    return DeadlineRule(
+        clause=rule.clause,
+        version=rule.version,
+        record_type=TASK.code,
+        start=("registered",),
+        meet=("finished",),
+        stop=("cancelled",),
+        pause=(),
+        resume=(),
+        reads=("clause", "starts_on", "due_on"),
+        applies=is_ours,
+        term=_until_due,
+    )
+
+
+def _until_due(values: Values, task: Snapshot) -> Term:
+    """A task begins with its period and is due when the day it names is over; rest days were looked at then."""
+    days = (_day(task["due_on"]) - _day(task["starts_on"])).days
+    return Term(Decimal(days), DAYS, day_end=values.get("day_end", "24:00"))
+
+
+def _day(value: Any) -> date:
+    return value if isinstance(value, date) else date.fromisoformat(value)
