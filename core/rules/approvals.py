@@ -294,6 +294,8 @@ def send_back(approval_id: object, reason: str, *, version: int | None = None) -
         approval = _lock(approval_id)
         _require_decider(approval)
         _check_waiting(approval, version)
+        if approval.asked_by is None:
+            raise _refused(approval, "nobody", _l("Nobody asked for this in person, so it cannot be sent back"))
         said = _said(reason)
         approval.state = RETURNED
         _step(approval, RETURNED, said)

@@ -26,7 +26,8 @@ PROPOSED, QUOTED, CONSENTED, WAIVED, POSTED, SETTLED, VOID = (
     "settled",
     "void",
 )
-CHARGE_STATES = (
+CHARGE_STATES = (PROPOSED, QUOTED, CONSENTED, WAIVED, POSTED, SETTLED, VOID)
+CHARGE_WORDS = (
     (PROPOSED, _l("Proposed")),
     (QUOTED, _l("Quoted")),
     (CONSENTED, _l("Consented to")),
@@ -47,7 +48,8 @@ PAYERS = (
 
 # Penalty proposals (考核建议).
 AGREED, DROPPED, WITHDRAWN = "agreed", "dropped", "withdrawn"
-PENALTY_STATES = (
+PENALTY_STATES = (PROPOSED, AGREED, DROPPED, WITHDRAWN)
+PENALTY_WORDS = (
     (PROPOSED, _l("Waiting for a decision")),
     (AGREED, _l("Agreed")),
     (DROPPED, _l("Dropped")),
@@ -80,7 +82,7 @@ class Charge(UnitScoped, Base):
         {
             **_MONEY_WORDS,
             "": _l("Charge"),
-            "state": (_l("State"), CHARGE_STATES),
+            "state": (_l("State"), CHARGE_WORDS),
             "payer": (_l("Payer"), PAYERS),
             "payer_ref": _l("Payer's key"),
             "label": _l("What for"),
@@ -164,7 +166,7 @@ class Penalty(UnitScoped, Base):
         {
             **_MONEY_WORDS,
             "": _l("Penalty proposal"),
-            "state": (_l("State"), PENALTY_STATES),
+            "state": (_l("State"), PENALTY_WORDS),
             "broken": _l("Clause that was broken"),
             "least": _l("At least"),
             "most": _l("At most"),
