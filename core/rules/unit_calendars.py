@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from flask import current_app
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
@@ -210,10 +210,14 @@ def forget() -> None:
 # --- frozen calendars ----------------------------------------------------------------------------
 
 
+# Versions that a database is known to hold: none is ever taken away.
+_frozen: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+
+
 def freeze(calendar: WorkingCalendar) -> str:
     """Keep a calendar's terms for good; return the version by which ``thaw`` finds them."""
     version = calendar.version
-    known: set[str] = current_app.extensions.setdefault("frozen_calendars", set())
+    known = _frozen.setdefault(session().get_bind(), set())
     if version in known or version in _frozen_just_now():
         return version
     if not session().scalar(select(CalendarSnapshot.version).where(CalendarSnapshot.version == version)):
@@ -221,7 +225,7 @@ def freeze(calendar: WorkingCalendar) -> str:
         insert_once(CalendarSnapshot, row)
     _frozen_just_now().add(version)
     if session().get_nested_transaction() is None:
-        after_commit(lambda: known.add(version))  # none is ever taken away
+        after_commit(lambda: known.add(version))
     return version
 
 
