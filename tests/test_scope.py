@@ -370,6 +370,8 @@ ALLOWED = {
     "core/customers/services.py": "tells the kernel which table's references a merge moves",
     "core/rules/approvers.py": "a leader above may let somebody below decide in their place",
     "core/rules/effective.py": "clause settings are inherited from units above, which may be out of scope",
+    "core/rules/receipts.py": "changed clauses of units above, which may be out of scope, are acknowledged below",
+    "core/rules/settings.py": "clause settings are inherited from units above, which may be out of scope",
     "core/rules/unit_calendars.py": "calendars are inherited from units above, which may be out of scope",
     "core/units/settings.py": "settings are inherited from units above, which may be out of scope",
     "core/users/sign_in.py": "asks which dialect's upsert to build",
