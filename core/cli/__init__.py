@@ -12,6 +12,7 @@ from .demo import command as demo_command
 from .imports import make_group
 from .messages import messages
 from .plugins import group as plugins_group
+from .rehearse import command as rehearse_command
 from .rules import group as rules_group
 from .serve import serve, up
 from .tick import tick
@@ -30,6 +31,7 @@ def init_app(app: Flask) -> None:
         users_group,
         db_group,
         plugins_group,
+        rehearse_command,
         rules_group,
         make_group(app),
         demo_command,
