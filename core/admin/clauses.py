@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from flask import current_app, g
@@ -31,6 +33,8 @@ _COUNTED: Mapping[tuple[str, str], Callable[[int], str]] = {
     ("hour", "working"): lambda n: str(ngettext("%(num)d working hour", "%(num)d working hours", n)),
     ("day", "calendar"): lambda n: str(ngettext("%(num)d calendar day", "%(num)d calendar days", n)),
     ("day", "working"): lambda n: str(ngettext("%(num)d working day", "%(num)d working days", n)),
+    ("week", "calendar"): lambda n: str(ngettext("%(num)d week", "%(num)d weeks", n)),
+    ("week", "working"): lambda n: str(ngettext("%(num)d working week", "%(num)d working weeks", n)),
     ("month", "calendar"): lambda n: str(ngettext("%(num)d month", "%(num)d months", n)),
     ("year", "calendar"): lambda n: str(ngettext("%(num)d year", "%(num)d years", n)),
 }
@@ -99,6 +103,14 @@ def duration_words(number: int, unit: str, clock: str) -> str:
     if unit == "day" and number == 0:
         return _("the same day")
     return _COUNTED[unit, clock](number)
+
+
+def frozen_words(one: Parameter, value: Any, positions: Mapping[str, str]) -> str:
+    """Say a value that an obligation froze (JSON) as ``value_words`` says a default."""
+    if value is None:
+        return "—"
+    number = Decimal(str(value)) if one.type == "duration" else value
+    return value_words(replace(one, default=int(number) if one.type == "duration" else value), positions)
 
 
 def bounds_words(one: Parameter) -> str:

@@ -46,8 +46,27 @@ def relative(value: datetime) -> str:
     return _("in %(time)s", time=text) if gap > 0 else _("%(time)s ago", time=text)
 
 
+def span(seconds: int) -> str:
+    """Say a length of time in its two largest units: "2 hours 5 minutes"."""
+    places = [place for place, (size, _word) in enumerate(_STEPS) if seconds >= size]
+    if not places:
+        return duration(seconds)
+    first = places[0]
+    rest = seconds % _STEPS[first][0]
+    below = first + 1 < len(_STEPS) and rest >= _STEPS[first + 1][0]
+    whole = duration(seconds)
+    return f"{whole} {_said(rest, _STEPS[first + 1])}" if below else whole
+
+
 def duration(seconds: int) -> str:
     """Say a length of time in its largest unit: "3 hours"."""
+    for step in _STEPS:
+        if seconds >= step[0]:
+            return _said(seconds, step)
+    return _("less than a minute")
+
+
+def _said(seconds: int, step: tuple[int, str]) -> str:
     words: dict[str, Callable[[int], str]] = {
         "y": lambda n: ngettext("%(num)d year", "%(num)d years", n),
         "mon": lambda n: ngettext("%(num)d month", "%(num)d months", n),
@@ -55,10 +74,8 @@ def duration(seconds: int) -> str:
         "h": lambda n: ngettext("%(num)d hour", "%(num)d hours", n),
         "min": lambda n: ngettext("%(num)d minute", "%(num)d minutes", n),
     }
-    for size, word in _STEPS:
-        if seconds >= size:
-            return words[word](seconds // size)
-    return _("less than a minute")
+    size, word = step
+    return words[word](seconds // size)
 
 
 def money(value: Decimal | int | None) -> str:
@@ -168,6 +185,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "localtime": localtime,
     "relative": relative,
     "duration": duration,
+    "span": span,
     "money": money,
     "cell": cell,
 }

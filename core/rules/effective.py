@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
 from core.kernel import clock
 from core.kernel.database import session
 from core.units.facts import unit_facts
-from core.units.models import UnitParent
+from core.units.models import Unit, UnitParent
 
 from .clauses import Clause, Parameter
 from .clocks import CALENDAR, MIDNIGHT, Term
@@ -198,6 +198,34 @@ def _read(units: frozenset[int]) -> list[Version]:
         execution_options={"unscoped": "clause settings are inherited"},
     )
     return [Version(*one) for one in rows]
+
+
+class Source(NamedTuple):
+    """A version of a setting with the unit that made it, as an obligation's explanation names it."""
+
+    id: int
+    starts_on: date
+    values: Mapping[str, Any]
+    holds: bool | None
+    path: str
+    unit: str
+    unit_en: str
+
+
+def sources(ids: Iterable[int]) -> list[Source]:
+    """Return versions of settings by their ids, those of the nearest unit last."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return []
+    row = ClauseSetting
+    rows = session().execute(
+        select(row.id, row.starts_on, row.values, row.holds, Unit.path, Unit.name, Unit.name_en)
+        .join(Unit, Unit.id == row.unit_id)
+        .where(row.id.in_(wanted))
+        .order_by(Unit.path, row.starts_on),
+        execution_options={"unscoped": "clause settings are inherited"},
+    )
+    return [Source(*one) for one in rows]
 
 
 def forget() -> None:

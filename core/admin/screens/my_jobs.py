@@ -14,6 +14,7 @@ from flask_babel import lazy_gettext as _l
 
 from core.admin.cases import forms, jobs, words
 from core.admin.cases.contact import contact_of
+from core.admin.cases.deadlines import deadlines_of, pending
 from core.admin.cases.details import pairs_of
 from core.admin.categories import WORK
 from core.admin.forms import FieldsForm, form_from_fields
@@ -76,6 +77,7 @@ class JobScreen(Screen):
             trouble=Trouble(),
             state=words.state_badge(record),
             due=words.due_badge(record),
+            deadlines=pending(deadlines_of(record)),
             contact=contact_of(record, detail),
             pairs=pairs_of(record, detail),
             files=attachments_of(record.id),

@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from core.admin.cases import forms, lists, page
+from core.admin.cases.deadlines import DAY_KINDS, deadlines_of
 from core.admin.categories import SERVICE
 from core.admin.export import attachment as disposition
 from core.admin.forms import FieldsForm, form_from_fields
@@ -93,7 +94,13 @@ class RecordScreen(Screen):
     def _page(self, record: Record, *, revealed: bool = False) -> Answer:
         before = read_id(request.args.get("before", ""))
         shown = page.context(record, before=before, revealed=revealed)
-        return self.render("record/page.html", key=forms.new_key(), **shown)
+        return self.render(
+            "record/page.html",
+            key=forms.new_key(),
+            deadlines=deadlines_of(record),
+            day_kinds=DAY_KINDS,
+            **shown,
+        )
 
     # --- steps
 
