@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -83,7 +84,7 @@ def test_weeks_keep_their_weekday_and_a_last_day_moves_to_a_working_day():
 
     found = due_periods(date(2026, 11, 2), Interval(1, "week"), date(2026, 11, 10), date(2026, 11, 30), to_monday)
     assert [one.first for one in found] == days("2026-11-16", "2026-11-23", "2026-11-30")
-    assert [(one.last, one.due) for one in found][0] == (date(2026, 11, 22), date(2026, 11, 23))
+    assert (found[0].last, found[0].due) == (date(2026, 11, 22), date(2026, 11, 23))
 
 
 @pytest.mark.parametrize("interval", [Interval(0, "month"), Interval(-1, "day"), Interval(1, "hour")])
@@ -101,7 +102,7 @@ def test_periods_follow_each_other_without_gap_or_overlap(anchor, interval, sinc
     until = since + timedelta(days=length)
     found = due_periods(anchor, interval, since, until)
     assert all(max(anchor, since) <= one.first <= until for one in found)
-    for one, following in zip(found, found[1:], strict=False):
+    for one, following in pairwise(found):
         assert one.last + timedelta(days=1) == following.first
     # None is forgotten: counted one by one from the anchor.
     step, unit = interval

@@ -28,8 +28,11 @@ NOTICES = {
     "assigned": _l("Assigned to you"),
     "chased": _l("Customer chased"),
     "mention": _l("You were mentioned"),
+    "routed": _l("Passed to your position by a clause"),
     "comment": _l("New comment"),
     "changed": _l("A record you follow moved on"),
+    "due_soon": _l("A time limit is running out"),
+    "broken": _l("A time limit was missed"),
 }
 
 
