@@ -297,12 +297,12 @@ def payable_of(row: Charge) -> Decimal:
 
 def _state(row: Charge, state: str) -> None:
     """Bring a line into a state, and with it those parts of it that stand where it stands."""
-    before = row.state
+    before, month = row.state, _posting_month(row.unit_id) if state == POSTED else row.month
     for one in (row, *parts_of(row)):
         if one is row or one.state == before:
             one.state = state
             if state == POSTED:
-                one.month = _posting_month(row.unit_id)
+                one.month = month
 
 
 def _add_part(row: Charge, mark: str, columns: Mapping[str, Any]) -> Charge:
