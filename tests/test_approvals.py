@@ -317,7 +317,7 @@ def test_passed_on_to_one_person_and_taken_back(company):
         with pytest.raises(Refused):
             as_(company, who, approvals.agree, key)
     with acting(company.worker):
-        assert [one.id for one in approvals.inbox(company.worker.id)] == [key]
+        assert [one.id for one, _ in approvals.inbox(company.worker.id)] == [key]
     as_(company, "other", approvals.pass_on, key, user_id=other.id, reason="他休假了")
     as_(company, "other", approvals.agree, key)
     assert held(key).decided_by == other.id

@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.exc import StaleDataError
 
 from core.kernel import clock
@@ -491,28 +492,49 @@ def steps_of(approval: Approval) -> list[ApprovalStep]:
     return list(session().scalars(own.order_by(ApprovalStep.id)))
 
 
-def inbox(user_id: int, positions: Positions | None = None, limit: int = 100) -> list[Approval]:
-    """Return what waits for a person's decision in all their units, the oldest first."""
-    waiting = select(Approval).where(approvers.waiting_for(powers_of(user_id, positions)))
-    return list(session().scalars(waiting.order_by(Approval.asked_at, Approval.id).limit(limit)))
+def inbox(user_id: int, positions: Positions | None = None, limit: int = 100) -> list[tuple[Approval, int | None]]:
+    """Return what waits for a person's decision in all their units, the oldest first, and in whose place each."""
+    powers = powers_of(user_id, positions)
+    waiting = select(Approval).where(approvers.waiting_for(powers)).order_by(Approval.asked_at, Approval.id)
+    found: list[tuple[Approval, int | None]] = []
+    shown = waiting.options(joinedload(Approval.record), joinedload(Approval.asker))
+    for one in session().scalars(shown.execution_options(yield_per=limit)):
+        allowed, place = approvers.right(one, powers)
+        if allowed:
+            found.append((one, place))
+        if len(found) == limit:
+            break
+    return found
 
 
 def count_inbox(user_id: int, positions: Positions | None = None, cap: int = 100) -> int:
     """Count what waits for a person's decision, up to ``cap``."""
-    waiting = select(Approval.id).where(approvers.waiting_for(powers_of(user_id, positions))).limit(cap)
-    return session().scalar(select(func.count()).select_from(waiting.subquery())) or 0
+    powers = powers_of(user_id, positions)
+    heads = select(Approval.unit_id, Approval.position, Approval.user_id, Approval.asked_by)
+    rows = session().execute(heads.where(approvers.waiting_for(powers)).execution_options(yield_per=cap))
+    count = 0
+    for row in rows:
+        count += approvers.right(row, powers)[0]
+        if count == cap:
+            break
+    rows.close()
+    return count
 
 
 def asked_by(user_id: int, limit: int = 100) -> list[Approval]:
     """Return what a person asked for: the open ones first, then the newest."""
-    own = select(Approval).where(Approval.asked_by == user_id)
+    own = select(Approval).where(Approval.asked_by == user_id).options(joinedload(Approval.record))
     rows = session().scalars(own.order_by(Approval.asked_at.desc(), Approval.id.desc()).limit(limit)).all()
     return sorted(rows, key=lambda one: one.state not in OPEN_STATES)
 
 
 def nobody_decides(unit_ids: Iterable[int]) -> list[Approval]:
     """Return what waits in units where nobody is left who could decide it."""
-    waiting = select(Approval).where(Approval.unit_id.in_(list(unit_ids)), Approval.state == WAITING)
+    waiting = (
+        select(Approval)
+        .where(Approval.unit_id.in_(list(unit_ids)), Approval.state == WAITING)
+        .options(joinedload(Approval.record), joinedload(Approval.asker))
+    )
     known: dict[tuple[Any, ...], bool] = {}
     found = []
     for one in session().scalars(waiting.order_by(Approval.asked_at, Approval.id)):

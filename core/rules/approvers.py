@@ -108,21 +108,28 @@ def _read(statement: Any) -> Sequence[Delegation]:
 # --- one approval ----------------------------------------------------------------------------------
 
 
-def right(approval: Approval, powers: Powers) -> tuple[bool, int | None]:
-    """Tell whether a person may decide an approval today, and in whose place (None: by their own right)."""
-    own_is_fine = bool(setting(approval.unit_id, OWN))
-    if approval.asked_by == powers.user_id and not own_is_fine:
+def right(approval: Any, powers: Powers) -> tuple[bool, int | None]:
+    """Tell whether a person may decide an approval today, and in whose place (None: by their own right).
+
+    ``approval`` is one, or a row with its unit, position, person and asker.
+    """
+    if _asked_by(approval, powers.user_id):
         return False, None
     if _fits(approval, powers.user_id, powers.own):
         return True, None
     for place in powers.places:
-        asked_by_them = approval.asked_by == place.user_id and not own_is_fine
-        if not asked_by_them and _fits(approval, place.user_id, place.positions, place.whole):
+        fits = _fits(approval, place.user_id, place.positions, place.whole)
+        if fits and not _asked_by(approval, place.user_id):
             return True, place.user_id
     return False, None
 
 
-def _fits(approval: Approval, user_id: int, positions: Positions, whole: bool = True) -> bool:
+def _asked_by(approval: Any, user_id: int) -> bool:
+    """Tell whether this is somebody's own request, and the unit does not let them decide it."""
+    return approval.asked_by == user_id and not setting(approval.unit_id, OWN)
+
+
+def _fits(approval: Any, user_id: int, positions: Positions, whole: bool = True) -> bool:
     here = positions.get(approval.unit_id, frozenset())
     if approval.user_id is not None:
         return whole and approval.user_id == user_id and bool(here)
@@ -183,19 +190,10 @@ def position_title(code: str) -> str:
 
 
 def waiting_for(powers: Powers) -> ColumnElement[bool]:
-    """Return the condition that an approval waits for a person's decision today."""
-    asked = select(Approval.unit_id).where(Approval.state == WAITING, Approval.asked_by == powers.user_id)
-    fine = [unit for unit in session().scalars(asked.distinct()) if setting(unit, OWN)]
-    foreign = _not_asked_by(powers.user_id, fine)
-    mine = [foreign & _for(powers.user_id, powers.own)]
-    for place in powers.places:
-        theirs = _for(place.user_id, place.positions, place.whole)
-        mine.append(foreign & _not_asked_by(place.user_id, fine) & theirs)
+    """Return the condition that an approval waits for a person, apart from who asked (``right`` tells that)."""
+    mine = [_for(powers.user_id, powers.own)]
+    mine += [_for(place.user_id, place.positions, place.whole) for place in powers.places]
     return and_(Approval.state == WAITING, or_(*mine))
-
-
-def _not_asked_by(user_id: int, fine: Sequence[int]) -> ColumnElement[bool]:
-    return or_(Approval.asked_by.is_(None), Approval.asked_by != user_id, Approval.unit_id.in_(fine))
 
 
 def _for(user_id: int, positions: Positions, whole: bool = True) -> ColumnElement[bool]:
