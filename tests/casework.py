@@ -31,7 +31,14 @@ INTAKE = {
     "product_text": "LN-24 壁挂炉",
     "description": "壁挂炉报E1故障\n点火三次都打不着",
 }
-SOLVED = {"cause": "点火针积碳", "process": "更换点火针", "parts_used": "点火针1支", "test_result": "点火10次成功"}
+SOLVED = {
+    "cause": "点火针积碳",
+    "process": "更换点火针",
+    "parts_used": "点火针1支",
+    "test_result": "点火10次成功",
+    "plan": "更换点火针",
+    "agreed": "1",
+}
 CLASSIFIED = {"nature": "repair", "urgency": "normal"}
 
 
@@ -73,6 +80,7 @@ class Office:
             "answer": {"answer": "每两年清洗一次即可"},
             "plan": {"plan": "上门更换"},
             "assign": {"assignee_id": self.technician.id},
+            "start": {"plan": "更换点火针", "agreed": "1"},
             "decline": {"reason": "路程冲突"},
             "wait": {"why": "parts", "reason": "等配件"},
             "solve": dict(SOLVED),
@@ -82,6 +90,9 @@ class Office:
             "reopen": {"reason": "又坏了"},
             "cancel": {"reason": "客户自行解决"},
             "set_due": {"due": (clock.now() + timedelta(days=1)).isoformat()},
+            "assess": {"fault_type": "quality", "impact": "stopped"},
+            "quote": {"quotation": "BJ-2026-001", "contract": "HT-2026-001"},
+            "refer": {"position": "technical_office", "reason": "材料问题拿不准"},
             "escalate": {"level": "gm", "reason": "客户不满"},
         }.get(step, {})
 

@@ -30,6 +30,9 @@ PNG = (
     b"\x00\x00\x00\nIDATx\x9cc\x00\x01\x00\x00\x05\x00\x01\r\n-\xb4\x00\x00\x00\x00IEND\xaeB`\x82"
 )
 
+# What R31-3.1 and R27-2.3.2 ask for before the end of a repair.
+SETTLED = {"plan": "加氟并检漏", "agreed": "1"}
+
 
 @dataclass
 class Scene:
@@ -116,7 +119,7 @@ def test_a_case_lives_from_the_call_to_the_archive(scene: Scene) -> None:
         ("arrive", {}),
         ("wait", {"why": "parts", "reason": "等压缩机"}),
         ("resume", {}),
-        ("solve", {"cause": "缺氟", "process": "加氟", "parts_used": "none", "test_result": "正常"}),
+        ("solve", {"cause": "缺氟", "process": "加氟", "parts_used": "none", "test_result": "正常", **SETTLED}),
         ("send_result", {"message": "已修好"}),
         ("confirm", {"means": "phone", "rating": "5"}),
     ):
@@ -414,7 +417,7 @@ def test_a_signature_is_kept_once_and_nonsense_is_refused(scene: Scene) -> None:
     do(scene.client, page, "assign", assignee_id=str(scene.technician.id))
     phone = scene.as_user(scene.technician)
     phone.post(f"/my/{number}/do/arrive", data={"key": "1"})
-    done = {"cause": "缺氟", "process": "加氟", "parts_used": "无", "test_result": "正常"}
+    done = {"cause": "缺氟", "process": "加氟", "parts_used": "无", "test_result": "正常", **SETTLED}
     assert phone.post(f"/my/{number}/do/solve", data={"key": "2", **done}).status_code == 302
     sent = {"means": "signature", "rating": "5", "key": "3"}
     for nonsense in ("hello", "data:image/png;base64,@@@", "data:image/svg+xml;base64,PHN2Zz4="):

@@ -164,7 +164,7 @@ def test_every_transition_is_possible_somewhere():
     assert set(CASE_WORKFLOW.transitions) >= {
         "forward", "contact", "classify", "answer", "plan", "assign", "accept", "decline", "depart", "arrive",
         "start", "wait", "resume", "solve", "rework", "send_result", "confirm", "close", "reopen", "chase",
-        "escalate", "cancel", "set_due",
+        "escalate", "cancel", "set_due", "assess", "quote", "refer",
     }  # fmt: skip
 
 
@@ -193,6 +193,9 @@ WAY = {
     "escalate": [],
     "cancel": [],
     "set_due": [],
+    "assess": [],
+    "quote": [("classify", {"nature": "presale", "urgency": "normal"})],
+    "refer": [],
 }
 
 
@@ -539,7 +542,7 @@ def test_a_step_entered_late_keeps_its_own_time(office):
         key = office.new_case()
     later = start + timedelta(hours=30)
     with clock.frozen(later):
-        office.do(key, ("contact", {"at": "2026-05-10 10:30"}))
+        office.do(key, ("contact", {"at": "2026-05-10 10:30", "reason": "昨日忘记录入"}))
     with office.at_desk() as work:
         fact = work.scalars(select(Fact).where(Fact.kind == "contacted")).one()
     assert (fact.at, fact.entered_at) == (start + timedelta(hours=1, minutes=30), later)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from sqlalchemy import ForeignKeyConstraint, Index, Numeric, String, Text
@@ -28,6 +28,11 @@ class Case(UnitScoped, Base):
     urgency: Mapped[str] = mapped_column(String(20), default="")
     severity: Mapped[str] = mapped_column(String(20), default="")
     description: Mapped[str] = mapped_column(Text)
+    fault_cause: Mapped[str] = mapped_column(String(300), default="")  # as the customer tells it
+    fault_type: Mapped[str] = mapped_column(String(20), default="")
+    impact: Mapped[str] = mapped_column(String(20), default="")
+    product_class: Mapped[str] = mapped_column(String(10), default="")
+    purchase_date: Mapped[date | None] = mapped_column()
     product_text: Mapped[str] = mapped_column(String(120), default="")
     serial_text: Mapped[str] = mapped_column(String(60), default="")
     contact_name: Mapped[str] = mapped_column(String(60), default="")
@@ -36,11 +41,15 @@ class Case(UnitScoped, Base):
     address_text: Mapped[str] = mapped_column(String(300), default="")
     distance_km: Mapped[Decimal | None] = mapped_column(Numeric(7, 1))
     plan: Mapped[str] = mapped_column(Text, default="")
+    agreed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the customer agreed to the plan
+    quotation: Mapped[str] = mapped_column(String(300), default="")
+    contract: Mapped[str] = mapped_column(String(300), default="")
     answer: Mapped[str] = mapped_column(Text, default="")
     cause: Mapped[str] = mapped_column(Text, default="")
     process: Mapped[str] = mapped_column(Text, default="")
     parts_used: Mapped[str] = mapped_column(String(300), default="")
     test_result: Mapped[str] = mapped_column(String(300), default="")
+    service_minutes: Mapped[int | None] = mapped_column()  # from the work's beginning to its end
     result_sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     confirmed_by: Mapped[str] = mapped_column(String(20), default="")
     rating: Mapped[int | None] = mapped_column()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -33,17 +34,27 @@ from core.records.engine import (
 )
 from core.records.models import Fact, Record
 from core.records.types import RecordType
+from core.rules import gates
+from core.rules.effective import holds
 from core.units.facts import unit_facts
 from core.units.settings import setting
+from core.users.services import actor_positions
 
 from . import vocabulary as words
 from .models import Case
-from .workflow import CASE_WORKFLOW, SEVERITY, nature_field, received_time, urgency_field
+from .rules import who
+from .workflow import (
+    CASE_WORKFLOW,
+    FAULT_TYPE,
+    IMPACT,
+    PRODUCT_CLASS,
+    SEVERITY,
+    nature_field,
+    received_time,
+    urgency_field,
+)
 
-
-def needs_product(raw: Mapping[str, Any]) -> bool:
-    """Everything but an inquiry is about a product (R34-4.1.3, R15-6)."""
-    return raw.get("nature") not in ("inquiry", "other")
+REGISTER = "case.register"
 
 
 def _needs_new_customer(raw: Mapping[str, Any]) -> bool:
@@ -60,8 +71,13 @@ INTAKE_FIELDS: tuple[Field, ...] = (
     nature_field(False),
     urgency_field(False),
     SEVERITY,
-    Field("product_text", "text", _l("Product model"), needs_product, max_length=120, clause="R34-4.1.3"),
+    Field("product_text", "text", _l("Product model"), max_length=120, clause="R34-4.1.3"),
     Field("serial_text", "text", _l("Serial number"), max_length=60),
+    PRODUCT_CLASS,
+    Field("purchase_date", "date", _l("Date of purchase"), clause="R15-6"),
+    Field("fault_cause", "text", _l("Cause as the customer tells it"), max_length=300, clause="R15-6"),
+    FAULT_TYPE,
+    IMPACT,
     Field("description", "long", _l("What is wrong"), True, max_length=4000, clause="R34-4.1.3"),
     Field(
         "received_at",
@@ -70,11 +86,37 @@ INTAKE_FIELDS: tuple[Field, ...] = (
         help=_l("When the customer made contact; leave empty for the present time"),
     ),
 )
+_BY_STEPS = ("nature", "urgency", "severity", "product_class", "fault_type", "impact")
 EDIT_FIELDS = tuple(
-    f
-    for f in INTAKE_FIELDS
-    if f.name not in ("customer_id", "customer_name", "received_at", "nature", "urgency", "severity")
+    f for f in INTAKE_FIELDS if f.name not in ("customer_id", "customer_name", "received_at", *_BY_STEPS)
 )
+# Shown in the form that registers a case only where a clause of the unit wants them.
+ON_DEMAND = {
+    "purchase_date": ("R15-6",),
+    "fault_cause": ("R15-6",),
+    "fault_type": ("R27-2.2.2",),
+    "impact": ("R27-2.2.2",),
+    "product_class": ("R13-6.1", "R17-6.1", "R18-6.1", "R19-6.1"),
+}
+
+
+def intake_fields(unit_id: int) -> list[Field]:
+    """Return the form that registers a case in a unit: what its clauses want is there, and marked as needed."""
+    unsure = {"nature": None, who.TAKEN_BY: _taken_by(unit_id)}
+    wanted = gates.wanted_fields(REGISTER, unit_id, unsure)
+    shown = [
+        one
+        for one in INTAKE_FIELDS
+        if one.name not in ON_DEMAND or any(holds(unit_id, clause) for clause in ON_DEMAND[one.name])
+    ]
+    return [replace(one, options={**one.options, "needed": True}) if one.name in wanted else one for one in shown]
+
+
+def _taken_by(unit_id: int) -> str:
+    """Say who takes the request in, where a clause of the unit asks for it; else ''."""
+    if not any(holds(unit_id, clause) for clause in who.ASKING):
+        return ""
+    return who.taken_by(actor_positions(unit_id))
 
 
 def search_text(record: Record, case: Case) -> str:
@@ -120,7 +162,8 @@ def register_case(
         stored = answered_before(unit_id, key, "case.register", raw, {"uid": uid.hex})
         if stored:
             return session().scalars(select(Record).where(Record.uid == UUID(stored["uid"]))).one()
-        values = clean(INTAKE_FIELDS, raw, timezone=unit_facts(unit_id).timezone)
+        taken_by = _taken_by(unit_id)
+        values = _intake_values(unit_id, raw, taken_by)
         received = received_time(values["received_at"], clock.now(), setting(unit_id, "case.backdate_days"))
         customer = _customer_of(unit_id, values)
         urgency = values["urgency"] or ""
@@ -132,7 +175,7 @@ def register_case(
             customer_id=customer.id,
             received_at=received,
             permission="case.create",
-            facts=_first_facts(values),
+            facts=_first_facts(values, taken_by),
             priority=words.PRIORITY.get(urgency, 3),
             uid=uid,
             then=after,
@@ -161,11 +204,34 @@ def forget_contacts(customer_ids: Sequence[int]) -> None:
 on_erase(forget_contacts)
 
 
-def _first_facts(values: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Registered, and classified at once where both nature and urgency are known (R01-4.2)."""
-    facts: list[tuple[str, Mapping[str, Any]]] = [("registered", {"channel": values["channel"]})]
+def _intake_values(unit_id: int, raw: Mapping[str, Any], taken_by: str) -> dict[str, Any]:
+    """Read the form; what the unit's clauses want is asked for like what the form itself needs, all at once.
+
+    Raises:
+        InvalidData: with a message per field.
+    """
+    errors: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    try:
+        values = clean(INTAKE_FIELDS, raw, timezone=unit_facts(unit_id).timezone)
+    except InvalidData as bad:
+        errors = dict(bad.errors)
+    given = values or {name: value.strip() if isinstance(value, str) else value for name, value in raw.items()}
+    errors = {**errors, **gates.missing_fields(REGISTER, unit_id, {**given, who.TAKEN_BY: taken_by})}
+    if errors:
+        raise InvalidData(errors)
+    return values
+
+
+def _first_facts(values: Mapping[str, Any], taken_by: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Registered, and classified or assessed at once where that is known (R01-4.2, R27-2.2.2)."""
+    by = {who.TAKEN_BY: taken_by} if taken_by else {}
+    facts: list[tuple[str, Mapping[str, Any]]] = [("registered", {"channel": values["channel"], **by})]
     if values["nature"] and values["urgency"]:
-        facts.append(("classified", {n: values[n] for n in ("nature", "urgency", "severity") if values[n]}))
+        names = ("nature", "urgency", "severity", "product_class")
+        facts.append(("classified", {n: values[n] for n in names if values[n]}))
+    if values["fault_type"] and values["impact"]:
+        facts.append(("assessed", {n: values[n] for n in ("fault_type", "impact")}))
     return facts
 
 
@@ -201,6 +267,11 @@ def _case_from(values: Mapping[str, Any], customer: Customer) -> Case:
         urgency=values["urgency"] or "",
         severity=values["severity"] or "",
         description=values["description"],
+        fault_cause=values["fault_cause"] or "",
+        fault_type=values["fault_type"] or "",
+        impact=values["impact"] or "",
+        product_class=values["product_class"] or "",
+        purchase_date=values["purchase_date"],
         product_text=values["product_text"] or "",
         serial_text=(values["serial_text"] or "").upper(),
         contact_name=values["contact_name"] or customer.name[:60],
@@ -231,11 +302,15 @@ def edit_case(record_id: object, raw: Mapping[str, Any], *, version: int | None 
         case = detail_of(record)
         values = clean(EDIT_FIELDS, {"nature": case.nature, **raw})
         values["serial_text"] = (values["serial_text"] or "").upper()
-        changed = [n for n, v in values.items() if (v or "") != getattr(case, n)]
+        changed = [n for n, v in values.items() if (v or "") != (getattr(case, n) or "")]
         if not changed:
             return record
+        wanted = gates.missing_fields(REGISTER, record.unit_id, {**values, "nature": case.nature})
+        emptied = {name: text for name, text in wanted.items() if name in changed}
+        if emptied:
+            raise InvalidData(emptied)
         for name in changed:
-            setattr(case, name, values[name] or "")
+            setattr(case, name, values[name] or (None if name == "purchase_date" else ""))
         case.contact_digits = digits_of(case.contact_phone)
         record.title = title_of(case.description)
         fact = append_fact(record, flow_of(record).fact_kinds["edited"], at=clock.now(), data={"fields": changed})

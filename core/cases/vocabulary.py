@@ -19,6 +19,8 @@ NATURES = (
     ("return", _l("Return or exchange")),
     ("inquiry", _l("Inquiry")),
     ("complaint", _l("Complaint")),
+    ("opinion", _l("Opinion or suggestion")),
+    ("presale", _l("Before the sale")),
     ("other", _l("Other")),
 )
 URGENCIES = (("normal", _l("Normal")), ("urgent", _l("Urgent")))
@@ -26,6 +28,32 @@ SEVERITIES = (
     ("general", _l("General")),
     ("serious", _l("Serious")),
     ("major", _l("Major")),
+)
+# About the use of what was bought, or no request for service at all: answered, not repaired.
+TALK = frozenset({"inquiry", "opinion", "presale", "other"})
+REPAIRS = frozenset({"repair", "replacement"})
+FAULT_TYPES = (
+    ("quality", _l("Product quality")),
+    ("wear", _l("Normal wear")),
+    ("installation", _l("Installation")),
+    ("misuse", _l("Misuse")),
+    ("outside", _l("Outside cause")),
+    ("unknown", _l("Not known yet")),
+)
+IMPACTS = (
+    ("none", _l("Still in full use")),
+    ("partly", _l("Part of it does not work")),
+    ("stopped", _l("Out of use")),
+    ("danger", _l("Danger to people or property")),
+)
+# The classes of section 4 of the regulations on delivery and service, in their order.
+PRODUCT_CLASSES = tuple((code, code) for code in ("4.1", "4.2", "4.3", "4.4"))
+PRESALE_ITEMS = (
+    ("adviser", _l("A technical adviser was named")),
+    ("drawings", _l("Free drawings with plan and budget")),
+    ("tailored", _l("Fitted to the customer's need")),
+    ("site", _l("Site checked against the drawings")),
+    ("materials", _l("Materials explained")),
 )
 # Priority of a record (1 first): urgent before normal (R01-4.2).
 PRIORITY = {"urgent": 1, "normal": 3}

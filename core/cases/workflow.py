@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import func, select
 
 from core.kernel import clock
+from core.kernel.database import session
 from core.kernel.errors import InvalidData
 from core.kernel.fields import Field
-from core.records.engine import Step
-from core.records.models import CANCELLED, CLOSED, OPEN, OPEN_CATEGORIES, PAUSED, SOLVED
+from core.records.engine import Step, detail_of
+from core.records.models import CANCELLED, CLOSED, OPEN, OPEN_CATEGORIES, PAUSED, SOLVED, Fact, Record
 from core.records.services import notify
 from core.records.workflow import RESUME, FactKind, Guard, State, Transition, make_workflow
+from core.rules.effective import holds
+from core.units.facts import local_day
 from core.units.settings import setting
 from core.users.positions import choices as position_choices
-from core.users.services import staff_of
+from core.users.services import holders, staff_of
 
 from . import settings as _declared  # noqa: F401 - declares what the guards ask for
 from . import vocabulary as words
@@ -53,6 +57,7 @@ FACT_KINDS = (
     FactKind("contacted", _l("Customer contacted"), 30, enterable=True),
     FactKind("call_attempt", _l("Call attempt"), 31, enterable=True),
     FactKind("classified", _l("Classified"), 40),
+    FactKind("assessed", _l("Fault assessed"), 41),
     FactKind("planned", _l("Solution planned"), 45),
     FactKind("answered", _l("Answered"), 50, visible_to_customer=True),
     FactKind("assigned", _l("Assigned"), 50),
@@ -65,6 +70,8 @@ FACT_KINDS = (
     FactKind("resumed", _l("Work resumed"), 66),
     FactKind("progress", _l("Progress told to the customer"), 67, enterable=True, visible_to_customer=True),
     FactKind("solved", _l("Solved"), 70, visible_to_customer=True),
+    FactKind("quoted", _l("Quotation or contract prepared"), 49),
+    FactKind("referred", _l("Referred to a specialist"), 49),
     FactKind("result_sent", _l("Result sent to the customer"), 75, visible_to_customer=True),
     FactKind("reworked", _l("Not satisfied, back to work"), 76),
     FactKind("confirmed", _l("Confirmed by the customer"), 80),
@@ -92,6 +99,60 @@ def urgency_field(required: bool) -> Field:
     return Field("urgency", "choice", _l("Urgency"), required, words.URGENCIES, clause="R01-4.2")
 
 
+# How a field tells whether its form shows it: a function of the record and its details.
+SHOWN = "shown"
+Shown = Callable[[Record, Any], bool]
+
+
+def _under(*clauses: str) -> Shown:
+    """Show a field where one of these clauses is on in the unit."""
+    return lambda record, _case: any(holds(record.unit_id, one) for one in clauses)
+
+
+def _for_presale(_record: Record, case: Any) -> bool:
+    return bool(case.nature == "presale")
+
+
+def _not_planned(record: Record, case: Any) -> bool:
+    return not case.plan and case.nature not in words.TALK and _under("R27-2.3.2", "R31-3.1")(record, case)
+
+
+def _not_agreed(record: Record, case: Any) -> bool:
+    return case.agreed_at is None and case.nature in words.REPAIRS and holds(record.unit_id, "R27-2.3.2")
+
+
+def _needs_presale_list(record: Record, case: Any) -> bool:
+    return _for_presale(record, case) and holds(record.unit_id, "R23-1")
+
+
+FAULT_TYPE = Field("fault_type", "choice", _l("Type of fault"), choices=words.FAULT_TYPES, clause="R27-2.2.2")
+IMPACT = Field("impact", "choice", _l("Impact"), choices=words.IMPACTS, clause="R27-2.2.2")
+PRODUCT_CLASS = Field(
+    "product_class",
+    "choice",
+    _l("Product class"),
+    choices=words.PRODUCT_CLASSES,
+    options={SHOWN: _under("R13-6.1", "R17-6.1", "R18-6.1", "R19-6.1")},
+)
+PLAN_NOW = Field(
+    "plan", "long", _l("Solution plan"), max_length=4000, clause="R31-3.1", options={SHOWN: _not_planned}
+)
+AGREED = Field(
+    "agreed",
+    "bool",
+    _l("The customer has agreed to this solution"),
+    clause="R27-2.3.2",
+    options={SHOWN: _not_agreed},
+)
+PRESALE_LIST = Field(
+    "presale_items",
+    "many",
+    _l("Services before the sale"),
+    choices=words.PRESALE_ITEMS,
+    clause="R23-1",
+    options={SHOWN: _needs_presale_list},
+)
+SURE = Field("sure", "bool", _l("The answer is certain"), clause="R24-4.9", options={SHOWN: _under("R24-4.9")})
 SEVERITY = Field("severity", "choice", _l("Severity"), choices=words.SEVERITIES, clause="R09-3.1")
 REASON = Field("reason", "long", _l("Reason"), True, max_length=500)
 REMARK = Field("reason", "long", _l("Remark"), False, max_length=500)
@@ -109,9 +170,13 @@ def _is_classified(step: Step) -> Any:
 
 
 def _is_inquiry(step: Step) -> Any:
-    if step.detail.nature in ("", "inquiry", "other"):
+    if not step.detail.nature or step.detail.nature in words.TALK:
         return None
     return _l("Only inquiries are answered directly; assign this case")
+
+
+def _is_presale(step: Step) -> Any:
+    return None if step.detail.nature == "presale" else _l("Only for cases before the sale")
 
 
 def _worker_here(step: Step) -> Any:
@@ -136,9 +201,11 @@ def _cause_of_complaint(step: Step) -> Any:
 def _silence_is_long_enough(step: Step) -> Any:
     if step.values.get("means") != "silence":
         return None
-    days = setting(step.record.unit_id, "case.silence_days")
+    unit_id = step.record.unit_id
+    days = setting(unit_id, "case.silence_days")
     sent = step.detail.result_sent_at
-    if sent and step.at - sent >= timedelta(days=days):
+    # The day of sending does not count, the last day does in full (C0-T2).
+    if sent and local_day(unit_id, step.at) - local_day(unit_id, sent) > timedelta(days=days):
         return None
     return _l("Silence counts only %(days)d days after the result was sent", days=days)
 
@@ -166,6 +233,15 @@ def _classify(step: Step) -> None:
     for name in ("nature", "urgency", "severity"):
         setattr(step.detail, name, step.values.get(name) or "")
     step.record.priority = words.PRIORITY[step.detail.urgency]
+    for name in ("fault_type", "impact", "product_class"):
+        if step.values.get(name):
+            setattr(step.detail, name, step.values[name])
+    if step.values.get("fault_type") and step.values.get("impact"):
+        step.add_fact("assessed", data={name: step.values[name] for name in ("fault_type", "impact")})
+
+
+def _assess(step: Step) -> None:
+    step.detail.fault_type, step.detail.impact = step.values["fault_type"], step.values["impact"]
 
 
 def _promise(step: Step) -> None:
@@ -178,9 +254,32 @@ def _promise(step: Step) -> None:
     step.record.next_due_at = due
 
 
+def _settle(step: Step) -> None:
+    """Keep the plan and the customer's agreement to it where the form brings them; the fact says so."""
+    plan = step.values.get("plan")
+    if plan:
+        step.detail.plan = plan
+        step.values["planned"] = True
+    if step.values.get("agreed"):
+        step.detail.agreed_at = step.at
+    else:
+        step.values.pop("agreed", None)
+
+
 def _plan(step: Step) -> None:
-    step.detail.plan = step.values["plan"]
+    _settle(step)
     _promise(step)
+
+
+def _quote(step: Step) -> None:
+    for name in ("quotation", "contract"):
+        setattr(step.detail, name, step.values.get(name) or "")
+
+
+def _refer(step: Step) -> None:
+    step.record.owner_position = step.values["position"]
+    people = [user for user, _ in holders(step.values["position"], step.record.unit_id)]
+    notify(step.record, "routed", people, step.values.get("reason") or "")
 
 
 def _answer(step: Step) -> None:
@@ -192,6 +291,8 @@ def _assign(step: Step) -> None:
     step.record.assignee_id = step.values["assignee_id"]
     if step.values.get("distance_km") is not None:
         step.detail.distance_km = step.values["distance_km"]
+    if step.detail.plan:
+        step.values["planned"] = True
     _promise(step)
     notify(step.record, "assigned", [step.record.assignee_id])
 
@@ -200,7 +301,19 @@ def _decline(step: Step) -> None:
     step.record.assignee_id = None
 
 
+# From the first of these on, a person serves the customer.
+_AT_WORK = ("started", "arrived", "departed", "accepted")
+
+
+def _minutes_of_service(step: Step) -> int | None:
+    begun = select(func.min(Fact.at)).where(Fact.record_id == step.record.id, Fact.kind.in_(_AT_WORK))
+    first = session().scalar(begun)
+    return max(0, int((step.at - clock.as_utc(first)).total_seconds() // 60)) if first else None
+
+
 def _solve(step: Step) -> None:
+    _settle(step)
+    step.detail.service_minutes = _minutes_of_service(step)
     for name in ("cause", "process", "parts_used", "test_result"):
         setattr(step.detail, name, step.values.get(name) or "")
 
@@ -278,10 +391,24 @@ TRANSITIONS = (
         "classified",
         "case.classify",
         "classified",
-        (nature_field(True), urgency_field(True), SEVERITY),
+        (nature_field(True), urgency_field(True), SEVERITY, FAULT_TYPE, IMPACT, PRODUCT_CLASS),
         apply=_classify,
-        kept=("nature", "urgency", "severity"),
+        kept=("nature", "urgency", "severity", "product_class"),
         weight=12,
+    ),
+    Transition(
+        "assess",
+        _l("Assess the fault"),
+        _ACTIVE,
+        None,
+        "case.classify",
+        "assessed",
+        (replace(FAULT_TYPE, required=True), replace(IMPACT, required=True), REMARK),
+        apply=_assess,
+        kept=("fault_type", "impact"),
+        note="reason",
+        assignee_may=True,
+        weight=60,
     ),
     Transition(
         "answer",
@@ -290,7 +417,7 @@ TRANSITIONS = (
         "answered",
         "case.answer",
         "answered",
-        (Field("answer", "long", _l("Answer"), True, max_length=4000, clause="R17-7.2.1"),),
+        (Field("answer", "long", _l("Answer"), True, max_length=4000, clause="R17-7.2.1"), SURE),
         (_CLASSIFIED, Guard("not_inquiry", _is_inquiry)),
         _answer,
         note="answer",
@@ -303,10 +430,15 @@ TRANSITIONS = (
         "planned",
         "case.handle",
         "planned",
-        (Field("plan", "long", _l("Solution plan"), True, max_length=4000, clause="R17-7.2.2b"), DUE),
+        (
+            Field("plan", "long", _l("Solution plan"), True, max_length=4000, clause="R17-7.2.2b"),
+            AGREED,
+            PRESALE_LIST,
+            DUE,
+        ),
         (_CLASSIFIED,),
         apply=_plan,
-        kept=("due",),
+        kept=("due", "agreed", "presale_items"),
         note="plan",
         weight=14,
     ),
@@ -325,7 +457,7 @@ TRANSITIONS = (
         ),
         (_CLASSIFIED, Guard("stranger", _worker_here, needs_form=True)),
         _assign,
-        kept=("assignee_id", "distance_km", "due"),
+        kept=("assignee_id", "distance_km", "due", "planned"),
         note="reason",
         weight=15,
     ),
@@ -382,6 +514,9 @@ TRANSITIONS = (
         "in_progress",
         "case.handle",
         "started",
+        (PLAN_NOW, AGREED),
+        apply=_settle,
+        kept=("planned", "agreed"),
         assignee_may=True,
         weight=24,
     ),
@@ -433,9 +568,12 @@ TRANSITIONS = (
                 help=_l("Write “none” where no part was used"),
             ),
             Field("test_result", "text", _l("Test result"), True, max_length=300, clause="R34-4.3.2"),
+            PLAN_NOW,
+            AGREED,
             AT,
         ),
         apply=_solve,
+        kept=("planned", "agreed"),
         note="process",
         assignee_may=True,
         tone="primary",
@@ -556,6 +694,36 @@ TRANSITIONS = (
         weight=62,
     ),
     Transition(
+        "quote",
+        _l("Quotation and contract"),
+        _ACTIVE,
+        None,
+        "case.answer",
+        "quoted",
+        (
+            Field("quotation", "text", _l("Quotation"), True, max_length=300, clause="R04-2.1c"),
+            Field("contract", "text", _l("Contract"), max_length=300, clause="R04-2.1c"),
+            REMARK,
+        ),
+        (Guard("not_presale", _is_presale),),
+        _quote,
+        note="reason",
+        weight=63,
+    ),
+    Transition(
+        "refer",
+        _l("Refer to a specialist"),
+        _ACTIVE,
+        None,
+        "case.answer",
+        "referred",
+        (Field("position", "choice", _l("To which position"), True, position_choices, clause="R24-4.9"), REASON),
+        apply=_refer,
+        kept=("position",),
+        note="reason",
+        weight=64,
+    ),
+    Transition(
         "cancel",
         _l("Cancel the case"),
         _OPEN,
@@ -585,6 +753,14 @@ def received_time(value: Any, now: Any, limit_days: int) -> Any:
             {"received_at": _l("Entering requests older than %(days)d days is not allowed here", days=limit_days)}
         )
     return min(value, now)
+
+
+def fields_now(record: Record, step: Transition) -> list[Field]:
+    """Return the fields a step's form shows for a record: those its unit's clauses and its nature ask for."""
+    if not any(SHOWN in one.options for one in step.fields):
+        return list(step.fields)
+    case = detail_of(record)
+    return [one for one in step.fields if SHOWN not in one.options or one.options[SHOWN](record, case)]
 
 
 CASE_WORKFLOW = make_workflow("registered", STATES, TRANSITIONS, FACT_KINDS)

@@ -17,7 +17,7 @@ class Customer(UnitScoped, Base):
 
     __tablename__ = "core_customer"
     __audited__ = True
-    __audit_mask__ = frozenset({"identity_cipher", "name", "email", "wechat", "note"})
+    __audit_mask__ = frozenset({"identity_cipher", "name", "email", "wechat", "note", "service_plan"})
     __audit_label__ = "number"
     __table_args__ = (
         UniqueConstraint("unit_id", "number"),
@@ -36,6 +36,7 @@ class Customer(UnitScoped, Base):
     email: Mapped[str] = mapped_column(String(200), default="")
     wechat: Mapped[str] = mapped_column(String(60), default="")
     note: Mapped[str] = mapped_column(Text, default="")
+    service_plan: Mapped[str] = mapped_column(Text, default="")
     # Why the file is worth a second look, e.g. a province that contradicts its city (comma-separated codes).
     warnings: Mapped[str] = mapped_column(String(200), default="")
     # Identity number, encrypted under a key of this customer only; erasing destroys the key.

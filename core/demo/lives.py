@@ -59,7 +59,7 @@ def _reception(classify: Act, rng: random.Random) -> Iterator[Act]:
 
 def _work(story: dict[str, Any], rng: random.Random) -> Iterator[Act]:
     if rng.random() < 0.5:
-        yield Act("plan", "lead", {"plan": story["plan"]}, (0.5, 8))
+        yield Act("plan", "lead", {"plan": story["plan"], "agreed": "1"}, (0.5, 8))
     yield Act("assign", "lead", {"distance_km": rng.choice((3, 8, 12, 26, 41, 80, 152, 301, 640))}, (0.3, 6))
     if rng.random() < 0.06:
         yield Act("decline", "field", {"reason": "当天已有两单，路程冲突"})
@@ -71,7 +71,7 @@ def _work(story: dict[str, Any], rng: random.Random) -> Iterator[Act]:
         yield Act("depart", "field", {}, (0.5, 20))
         yield Act("arrive", "field", {}, (0.4, 4))
     else:
-        yield Act("start", "field", {}, (0.5, 8))
+        yield Act("start", "field", {"plan": story["plan"], "agreed": "1"}, (0.5, 8))
     if rng.random() < 0.2:
         why, reason = rng.choice(WAITS)
         yield Act("wait", "field", {"why": why, "reason": reason}, (0.3, 2))
@@ -87,6 +87,8 @@ def _result(story: dict[str, Any]) -> dict[str, Any]:
         "process": story["process"],
         "parts_used": story["parts"],
         "test_result": story["test"],
+        "plan": story["plan"],
+        "agreed": "1",
     }
 
 

@@ -223,6 +223,7 @@ def create_record(
     moment = clock.now()
     flow = workflow_of(kind.code, enabled_plugins(unit_id))
     uid = uid or uuid7()
+    routed = _routed(kind, unit_id, detail)
     with transaction() as work:
         record = Record(
             uid=uid,
@@ -234,7 +235,8 @@ def create_record(
             category=flow.states[flow.initial].category,
             customer_id=customer_id,
             assignee_id=assignee_id,
-            priority=priority,
+            priority=priority if routed.priority is None else routed.priority,
+            owner_position=routed.position,
             received_at=received_at,
             entered_at=moment,
             # Known beforehand, so that one INSERT does.
@@ -244,13 +246,21 @@ def create_record(
         work.flush()
         detail.id, detail.unit_id = record.id, unit_id
         written = [
-            _fact(record, flow.fact_kinds[code], seq, at=received_at, data=data)
+            _fact(
+                record,
+                flow.fact_kinds[code],
+                seq,
+                at=received_at,
+                data=data if seq > 1 else {**data, **routed.data},
+            )
             for seq, (code, data) in enumerate(facts, start=1)
         ]
         work.add_all([detail, *written])
         work.flush()
         follow(record, written)
         _tell_plugins(record, "register", written)
+        if routed.tell:
+            routed.tell(record)
         if then:
             then(record)
         if not number:
@@ -258,6 +268,13 @@ def create_record(
         # A plugin or ``then`` that performed a step has indexed the record already.
         index(record, detail, fresh=record.fact_seq == len(facts))
         return record
+
+
+def _routed(kind: RecordType, unit_id: int, detail: Any) -> ports.Routed:
+    found = ports.Routed()
+    for router in ports.new_routers:
+        found = router(kind.code, unit_id, detail)
+    return found
 
 
 def register_done(record: Record) -> None:
@@ -497,8 +514,8 @@ def _refusals(step: Step, *, asking: bool) -> list[Refusal]:
         if record.state not in transition.sources:
             label = step.flow.states[record.state].label
             found.append(Refusal("state", _l("Not possible while the state is “%(state)s”", state=label)))
-        allowed = may(transition.permission, record.unit_id)
-        if not (allowed or (transition.assignee_may and _is_assignee(record))):
+        allowed = may(transition.permission, record.unit_id) or (transition.assignee_may and _is_assignee(record))
+        if not (allowed or any(lets(step) for lets in ports.allowances)):
             found.append(Refusal("permission", _l("Your position does not allow this")))
     for guard in transition.guards:
         if guard.needs_form == asking or _is_switched_off(guard.clause, record.unit_id):
@@ -521,18 +538,18 @@ def _refuse(step: Step, refusals: Sequence[Refusal]) -> None:
         return
     if any(r.code == "permission" for r in refusals):
         raise NotAllowed(step.transition.permission)
-    _keep_evidence(step, refusals)
+    keep_evidence(step.record, step.transition.name, refusals)
     raise Refused(refusals)
 
 
-def _keep_evidence(step: Step, refusals: Sequence[Refusal]) -> None:
-    """The refusal rolls everything back; what was refused and why is written right after that."""
+def keep_evidence(record: Record, name: str, refusals: Sequence[Refusal]) -> None:
+    """Keep what was refused and why. The refusal rolls everything back; the rows are written right after that."""
     actor, moment = current_scope().actor_id, clock.now()
     rows = [
         {
-            "record_id": step.record.id,
-            "unit_id": step.record.unit_id,
-            "transition": step.transition.name,
+            "record_id": record.id,
+            "unit_id": record.unit_id,
+            "transition": name[:60],
             "code": r.code,
             "clause": r.clause,
             "text": str(r.text)[:400],
@@ -541,7 +558,7 @@ def _keep_evidence(step: Step, refusals: Sequence[Refusal]) -> None:
         }
         for r in refusals
     ]
-    record_id = step.record.id
+    record_id = record.id
     on_refusal(lambda: _write_evidence(record_id, rows))
 
 
@@ -560,6 +577,8 @@ def _carry_out(step: Step) -> None:
     data = {name: plain(step.values[name]) for name in transition.kept if step.values.get(name) is not None}
     if transition.target:
         data["state"] = record.state
+    for router in ports.routers:
+        data |= router(step)
     fact = append_fact(record, flow.fact_kinds[transition.fact], at=step.at, data=data, note=note)
     step.facts.insert(0, fact)
     session().flush()

@@ -7,7 +7,7 @@ given to a rule are pure: they see values, never the database or the time of day
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -128,7 +128,9 @@ class RoutingRule(Rule):
     """Who gets a record at a step. ``position`` answers a position code, '' for "not by this rule".
 
     It becomes the record's owner position unless somebody chose one; ``priority`` answers its priority where the
-    clause is about the order of work.
+    clause is about the order of work. ``tells`` answers the positions whose holders get a notice. ``lets`` allows
+    the step to anybody who sees the record, whatever their position may do. ``reads`` names fields of the record;
+    ``actor_positions`` are the codes of the positions the acting person holds.
     """
 
     kind = "routing"
@@ -136,6 +138,8 @@ class RoutingRule(Rule):
     reads: tuple[str, ...] = ()
     position: Callable[[Snapshot, Values], str] | None = None
     priority: Callable[[Snapshot, Values], int | None] | None = None
+    tells: Callable[[Snapshot, Values], Sequence[str]] | None = None
+    lets: Callable[[Snapshot, Values], bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,11 +172,15 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FeeRule(Rule):
-    """Lines of money that a step brings: ``lines`` works them out, the core keeps them (``charges.py``)."""
+    """Lines of money that a step brings: ``lines`` works them out, the core keeps them (``charges.py``).
+
+    The step taken again works the same lines out anew; with ``each`` it brings further lines every time.
+    """
 
     kind = "fee"
     step: str
     lines: Callable[[Step, Values], list[Line]]
+    each: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,11 +219,18 @@ class ScheduleRule(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class ChecklistRule(Rule):
-    """Items to be ticked at a step; ``items`` are (code, label)."""
+    """Items to be ticked at a step: its form has a field (kind ``many``) with ``items`` as (code, label) to choose.
+
+    The parameter ``least`` says how many of them are needed; all of them where it is ''. ``when`` tells whether the
+    record needs the list at all.
+    """
 
     kind = "checklist"
     step: str
     items: tuple[tuple[str, Any], ...]
+    field: str = "checklist"
+    least: str = ""
+    when: Callable[[Step], bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

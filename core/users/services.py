@@ -363,6 +363,24 @@ def holders(position_code: str, unit_id: int) -> list[tuple[int, str]]:
     return [(row.id, row.name) for row in session().execute(found)]
 
 
+def actor_positions(unit_id: int) -> frozenset[str]:
+    """Return the codes of the positions the actor holds in a unit today, or above it where they spread."""
+    actor = current_scope().actor_id
+    kept: dict[Any, frozenset[str]] = session().info.setdefault("actor_positions", {})
+    key = (unit_id, local_day(unit_id))
+    if key not in kept:
+        there = or_(
+            UserPosition.unit_id == unit_id, UserPosition.unit_id.in_(unit_facts(unit_id).line) & Position.below
+        )
+        found = (
+            select(Position.code)
+            .join(UserPosition, UserPosition.position_id == Position.id)
+            .where(UserPosition.user_id == actor, there, *held_on(local_day(unit_id)))
+        )
+        kept[key] = frozenset(session().scalars(found))
+    return kept[key]
+
+
 def staff_of(unit_id: int) -> list[User]:
     """Return the active users who hold any position in the unit itself today, by name."""
     return list(session().scalars(select(User).where(*_on_staff(unit_id)).order_by(User.name, User.id)))

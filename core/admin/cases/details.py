@@ -11,7 +11,9 @@ from core.cases.models import Case
 from core.cases.workflow import position_choices
 from core.kernel.fields import label_of
 from core.records.models import Record
+from core.tasks.models import Task
 
+from .task_details import task_pairs
 from .words import unit_name
 
 Pairs = list[tuple[Any, Any]]
@@ -20,6 +22,8 @@ Pairs = list[tuple[Any, Any]]
 def pairs_of(record: Record, detail: Any) -> Pairs:
     """Return (label, value) for the fields card. Other types than the case show what every record has."""
     pairs: Pairs = _case_pairs(record, detail) if isinstance(detail, Case) else []
+    if isinstance(detail, Task):
+        pairs = task_pairs(record, detail)
     return [*pairs, *_common_pairs(record)]
 
 
@@ -33,13 +37,22 @@ def _case_pairs(record: Record, case: Case) -> Pairs:
         (_("Serial number"), case.serial_text),
     ]
     later = [
+        (_("Product class"), case.product_class),
+        (_("Date of purchase"), case.purchase_date),
+        (_("Cause as the customer tells it"), case.fault_cause),
+        (_("Type of fault"), label_of(vocab.FAULT_TYPES, case.fault_type)),
+        (_("Impact"), label_of(vocab.IMPACTS, case.impact)),
         (_("Distance (km)"), case.distance_km),
         (_("Solution plan"), case.plan),
+        (_("Agreed with the customer at"), case.agreed_at),
+        (_("Quotation"), case.quotation),
+        (_("Contract"), case.contract),
         (_("Answer"), case.answer),
         (_("Cause"), case.cause),
         (_("What was done"), case.process),
         (_("Parts used"), case.parts_used),
         (_("Test result"), case.test_result),
+        (_("Duration of service"), _duration(case.service_minutes)),
         (_("Result sent at"), case.result_sent_at),
         (_("How it was confirmed"), label_of(vocab.CONFIRMATIONS, case.confirmed_by)),
         (_("Rating"), label_of(vocab.RATINGS, str(case.rating)) if case.rating else ""),
@@ -48,6 +61,13 @@ def _case_pairs(record: Record, case: Case) -> Pairs:
     ]
     # What comes later in a case's life is shown once it is there; what is asked at intake always.
     return [(_("Description"), case.description), *pairs, *(pair for pair in later if pair[1] not in (None, ""))]
+
+
+def _duration(minutes: int | None) -> str:
+    if minutes is None:
+        return ""
+    hours, rest = divmod(minutes, 60)
+    return _("%(hours)d h %(minutes)d min", hours=hours, minutes=rest)
 
 
 def _flags(codes: str) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
 from core.cases.services import CALL_FIELDS
+from core.cases.workflow import fields_now
 from core.kernel.fields import Field
 from core.records.engine import flow_of
 from core.records.models import Record
 from core.records.workflow import Transition
+from core.rules.routing import suggestion
 from core.users.services import staff_of
 
 from .lists import with_staff
@@ -31,8 +34,15 @@ def new_key() -> str:
 
 
 def step_fields(record: Record, step: Transition) -> list[Field]:
-    """Return a step's fields, with the staff of the record's unit in pickers of people."""
-    return with_staff(step.fields, record.unit_id)
+    """Return the fields a step asks for just now: the unit's staff in pickers, the position clauses name chosen."""
+    fields = fields_now(record, step) if record.type == "case" else list(step.fields)
+    named = _suggested(record, step) if any(one.name == "position" for one in fields) else ""
+    fields = [replace(one, default=named) if one.name == "position" and named else one for one in fields]
+    return with_staff(fields, record.unit_id)
+
+
+def _suggested(record: Record, step: Transition) -> str:
+    return suggestion(record, "register" if step.name == "forward" else step.name)
 
 
 def fact_fields(record: Record) -> Sequence[Field]:

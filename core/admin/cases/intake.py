@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from core.admin.forms import FieldsForm, form_from_fields
-from core.cases.services import INTAKE_FIELDS, register_case
+from core.cases.services import intake_fields, register_case
 from core.customers.models import Customer
 from core.customers.services import summary
 from core.kernel.database import current_scope, fetch
@@ -64,7 +64,9 @@ def sections() -> tuple[list[Section], list[str]]:
 def build(parts: Sequence[Section]) -> FieldsForm:
     """Build the form, filled from the address (``customer``, ``phone``) when it is opened."""
     own = [one for part in parts for one in part.fields]
-    return form_from_fields((*map(_marked, INTAKE_FIELDS), *own, FILES), _start(), timezone=g.unit.timezone)
+    return form_from_fields(
+        (*map(_marked, intake_fields(g.unit.id)), *own, FILES), _start(), timezone=g.unit.timezone
+    )
 
 
 def _marked(one: Field) -> Field:

@@ -17,7 +17,9 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import joinedload
 
 from core.cases import vocabulary
+from core.cases.rules import who
 from core.cases.services import INTAKE_FIELDS
+from core.cases.workflow import fields_now, position_choices
 from core.kernel.access import may
 from core.kernel.database import session
 from core.kernel.extensions import Unavailable
@@ -43,7 +45,7 @@ FACTS_SHOWN = 100
 MENU_WEIGHT = 60
 BUTTONS = 5
 # Words of a fact's data that the page shows elsewhere or that only machines read.
-_HIDDEN = frozenset({"attachment", "kind", "from_record", "refusals"})
+_HIDDEN = frozenset({"attachment", "kind", "from_record", "refusals", "planned"})
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ def _not_for_now(answer: Answer) -> bool:
 
 def _button(record: Record, step: Transition, first: bool) -> Button:
     url = url_for("record.do", record_id=record.id, step=step.name)
-    return Button(step, url, not step.fields, step.tone or ("primary" if first else ""))
+    asks = fields_now(record, step) if record.type == "case" else step.fields
+    return Button(step, url, not asks, step.tone or ("primary" if first else ""))
 
 
 # --- timeline --------------------------------------------------------------------------------
@@ -176,6 +179,10 @@ _WORDED: dict[str, tuple[Any, Any]] = {
     "result": (_l("What happened"), vocabulary.CALL_RESULTS),
     "rating": (_l("Rating"), vocabulary.RATINGS),
     "source": (_l("Taken from"), (("service_log", _l("Service log")),)),
+    "taken_by": (
+        _l("Taken in by"),
+        ((who.BY_OWNER, _l("Owner department")), (who.BY_SHOP, _l("Shop or sales")), (who.BY_OTHERS, _l("Others"))),
+    ),
 }
 
 
@@ -198,6 +205,10 @@ def _worded(
     if key == "name" and "attachment" in fact.data:
         # The line links the file itself, unless it is gone.
         return None if fact.data["attachment"] in files else (_("File"), value)
+    if key == "owner":
+        return _("Responsible position"), label_of(position_choices(), value)
+    if key == "clauses":
+        return _("By clause"), _(", ").join(value)
     if key in _WORDED:
         label, choices = _WORDED[key]
         return label, label_of(choices, str(value))
@@ -208,6 +219,10 @@ def _worded(
         return one.label, names.get(int(value), value)
     if one.kind == "choice":
         return one.label, label_of(one.choice_list(), value)
+    if one.kind == "many":
+        return one.label, _(", ").join(str(label_of(one.choice_list(), code)) for code in value)
+    if one.kind == "bool":
+        return one.label, _("Yes") if value else _("No")
     return one.label, _moment(value) if one.kind == "moment" else value
 
 

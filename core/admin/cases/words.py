@@ -8,7 +8,7 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from core.admin.format import duration, relative
+from core.admin.format import span
 from core.kernel import clock
 from core.kernel.fields import Choices
 from core.kernel.i18n import current_locale
@@ -31,6 +31,13 @@ NOTICES = {
     "routed": _l("Passed to your position by a clause"),
     "comment": _l("New comment"),
     "changed": _l("A record you follow moved on"),
+    "approval.asked": _l("Waiting for your approval"),
+    "approval.reminder": _l("Still waiting for your approval"),
+    "approval.nobody": _l("Nobody can decide this; pass it on"),
+    "approval.agreed": _l("Your request was agreed"),
+    "approval.rejected": _l("Your request was rejected"),
+    "approval.returned": _l("Your request was sent back for more"),
+    "approval.withdrawn": _l("A request was withdrawn"),
     "due_soon": _l("A time limit is running out"),
     "broken": _l("A time limit was missed"),
 }
@@ -69,14 +76,14 @@ def state_choices(types: Iterable[str]) -> Choices:
     return list(found.items())
 
 
-def due_badge(record: Record) -> tuple[str, str] | None:
+def due_badge(record: Record) -> tuple[str, str, str] | None:
     """Say when the next time limit of an open record falls due, or by how much it is overdue."""
     if record.next_due_at is None or not record.is_open:
         return None
-    left = (record.next_due_at - clock.now()).total_seconds()
+    left = int((record.next_due_at - clock.now()).total_seconds())
     if left < 0:
-        return _("Overdue by %(time)s", time=duration(-int(left))), "bad"
-    return relative(record.next_due_at), "warn" if left < DUE_SOON_SECONDS else "neutral"
+        return _("Overdue by %(time)s", time=span(-left)), "bad", "warn"
+    return _("%(time)s left", time=span(left)), "warn" if left < DUE_SOON_SECONDS else "neutral", "clock"
 
 
 def chase_badge(record: Record) -> tuple[str, str] | None:
