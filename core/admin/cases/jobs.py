@@ -22,6 +22,7 @@ from .lists import CASE_OF
 MOST = 200
 # The steps of field work, in the order of a visit.
 STEPS = ("accept", "depart", "arrive", "start", "resume", "solve", "send_result", "confirm", "wait", "decline")
+TASK_STEPS = ("finish",)  # a recurring task is just done
 TONES = {"decline": "danger"}
 # What lies behind after each move.
 _BEHIND = {
@@ -38,7 +39,7 @@ class Job:
 
     record: Record
     state: tuple[Any, str]
-    due: tuple[str, str] | None
+    due: tuple[str, str, str] | None
     tone: str
 
 
@@ -104,6 +105,11 @@ def load(record_id: object) -> Record:
     return record
 
 
+def is_visit(record: Record) -> bool:
+    """Tell whether a job is open and leads to a customer."""
+    return record.is_open and record.type != "task"
+
+
 def _visit_order(record: Record) -> Sequence[str]:
     """Put the steps of a visit that are behind, by its latest move, after those still to come."""
     moves = select(Fact.kind).where(Fact.record_id == record.id, Fact.kind.in_(_BEHIND))
@@ -115,5 +121,6 @@ def _visit_order(record: Record) -> Sequence[str]:
 def big_steps(record: Record) -> list[tuple[Transition, str]]:
     """Return the field-work steps that are allowed now, each with its tone; the first is the usual next one."""
     allowed = {answer.transition.name: answer.transition for answer in ask(record) if answer.allowed}
-    known = [allowed[name] for name in _visit_order(record) if name in allowed]
+    wanted = TASK_STEPS if record.type == "task" else _visit_order(record)
+    known = [allowed[name] for name in wanted if name in allowed]
     return [(step, TONES.get(step.name, "primary" if n == 0 else "")) for n, step in enumerate(known)]

@@ -47,7 +47,7 @@ CONTACTED: SmallForm = (
 PICTURES: SmallForm = ("photos", _l("Photos"), (replace(PHOTOS, required=True),))
 CONTACTS = (CONTACTED, CALL)
 # Steps that a technician backs with pictures.
-WITH_PHOTOS = frozenset({"arrive", "solve", "wait", "decline"})
+WITH_PHOTOS = frozenset({"arrive", "solve", "wait", "decline", "finish"})
 
 
 class JobScreen(Screen):
@@ -72,6 +72,7 @@ class JobScreen(Screen):
             "my/job.html",
             record=record,
             steps=steps,
+            is_visit=jobs.is_visit(record),
             formed=formed,
             held=list(self._held(record, steps, formed)),
             trouble=Trouble(),
@@ -94,7 +95,7 @@ class JobScreen(Screen):
             if step.name in formed:
                 url = self.get_url(".do", record_id=record.id, step=step.name)
                 yield url, step.label, form_from_fields(formed[step.name], timezone=zone), forms.new_key()
-        for name, title, fields in (*(CONTACTS if record.is_open else ()), PICTURES):
+        for name, title, fields in (*(CONTACTS if jobs.is_visit(record) else ()), PICTURES):
             url = self.get_url(f".{name}", record_id=record.id)
             yield url, title, form_from_fields(fields, timezone=zone), forms.new_key()
 
@@ -103,7 +104,7 @@ class JobScreen(Screen):
         """Show a step's form, or perform it. No version is asked for: on the road the state alone decides."""
         record = jobs.load(record_id)
         found = flow_of(record).transitions.get(step)
-        if found is None or step not in jobs.STEPS:
+        if found is None or step not in (*jobs.STEPS, *jobs.TASK_STEPS):
             raise NotFound()
         form = form_from_fields(_fields(record, found), timezone=unit_zone(record))
         if request.method != "POST":
