@@ -9,10 +9,12 @@ from .audit import group as audit_group
 from .calendars import group as calendars_group
 from .db import group as db_group
 from .demo import command as demo_command
+from .explain import explain
 from .imports import make_group
 from .messages import messages
 from .plugins import group as plugins_group
 from .rehearse import command as rehearse_command
+from .replay import command as replay_command
 from .rules import group as rules_group
 from .serve import serve, up
 from .tick import tick
@@ -24,6 +26,8 @@ from .worker import worker
 def init_app(app: Flask) -> None:
     """Add our commands to ``flask``, and those of plugins as ``flask <plugin> <command>``."""
     rules_group.add_command(tick)
+    rules_group.add_command(explain)
+    rules_group.add_command(replay_command)
     for command in (
         audit_group,
         calendars_group,

@@ -22,7 +22,7 @@ from core.rules.rulebook import current_rulebook
 from core.users.positions import POSITIONS
 
 
-@click.group("rules", help="Regulations: coverage, show.")
+@click.group("rules", help="Regulations: coverage, show, explain, tick.")
 def group() -> None:
     pass
 

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
 from core.kernel import clock, importing
-from core.kernel.database import session, system_scope, transaction
+from core.kernel.database import session, transaction
 from core.kernel.errors import AppError, InvalidData, NotAllowed, NotFound, Refusal, Refused
 from core.records import attachments
 from core.records.engine import link_records, lock, perform, record_fact
@@ -198,8 +198,7 @@ def _source(step: Step) -> tuple[str, io.BytesIO]:
 
 
 def _tick() -> Left:
-    with system_scope("rehearsal", read_only=True):
-        ticked = ticks.tick()
+    ticked = ticks.tick()
     if ticked.failed:
         raise NotThere(_l("Background work failed: %(names)s", names=", ".join(ticked.failed)))
     return {}

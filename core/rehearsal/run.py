@@ -162,7 +162,7 @@ def play(shop: Workshop, scenario: Scenario) -> Report:
 
 
 def _not_run(step: Step) -> StepReport:
-    return StepReport(step.place.line, _at(step), step.by, text_of(step), NOT_RUN)
+    return StepReport(step.place.line, _at(step), _by(step), text_of(step), NOT_RUN)
 
 
 def _played(run: _Run, step: Step) -> StepReport:
@@ -184,7 +184,7 @@ def _played(run: _Run, step: Step) -> StepReport:
         problems += _looked(run, step, error, left)
     told = checks.told(error) if error is not None else ""
     state = FAILED if problems else PASSED
-    return StepReport(step.place.line, _at(step), step.by, text_of(step), state, tuple(problems), told)
+    return StepReport(step.place.line, _at(step), _by(step), text_of(step), state, tuple(problems), told)
 
 
 def _looked(run: _Run, step: Step, error: AppError | None, left: acts.Left) -> list[str]:
@@ -204,6 +204,10 @@ def _about(one: Expected) -> str:
     """Name an expectation: its word, its clause and its record."""
     clause = one.wants.get("clause", "")
     return " ".join(part for part in (one.word, str(clause), f"({one.on})" if one.on else "") if part)
+
+
+def _by(step: Step) -> str:
+    return "" if step.verb in (words.LOOK, "tick") else step.by
 
 
 def _at(step: Step) -> str:

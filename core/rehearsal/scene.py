@@ -14,9 +14,10 @@ from core.kernel import clock
 from core.kernel.database import ScopedSession, opened_scope, session, system_scope, transaction
 from core.kernel.errors import AppError
 from core.kernel.fields import clean
-from core.rules import official_table, unit_calendars
+from core.rules import official_table, profiles, unit_calendars
 from core.rules.calendar import ALL
-from core.rules.settings import set_clause
+from core.rules.rulebook import current_rulebook
+from core.rules.settings import own_values, set_clause
 from core.units import services as units
 from core.units import settings as unit_settings
 from core.units.models import Unit
@@ -33,6 +34,7 @@ from .script import ActorPart, ClausePart, CustomerPart, Scenario, UnitPart
 # People of a rehearsal never sign in.
 NO_PASSWORD = "!"  # noqa: S105
 FIRST_DAY = date(2000, 1, 1)
+REASON = "rehearsal"
 
 
 class SceneError(Exception):
@@ -124,7 +126,7 @@ def _unit(part: UnitPart, scene: Scene, begins: datetime) -> int:
     for plugin in part.plugins:
         enable(unit, plugin, with_dependencies=True)
     if part.profile:
-        words.apply_profile(unit, part.profile)
+        profiles.apply(unit, profiles.find_profile(part.profile), first, reason=REASON)
     for name, value in part.settings.items():
         unit_settings.set_setting(unit, name, value)
     if part.hours or part.holidays or part.days:
@@ -135,15 +137,17 @@ def _unit(part: UnitPart, scene: Scene, begins: datetime) -> int:
 
 
 def set_part(unit_id: int, part: ClausePart, first: date) -> None:
-    """Set a clause as the file says, from ``first`` on where it names no day."""
+    """Set a clause as the file says, from ``first`` on where it names no day; what it leaves out stays as it is."""
+    day = part.starts_on or first
+    held, values = own_values(unit_id, current_rulebook().clauses[part.clause], day)
     set_clause(
         unit_id,
         part.clause,
-        part.values,
-        starts_on=part.starts_on or first,
-        reason=part.reason or "rehearsal",
+        {**values, **part.values},
+        starts_on=day,
+        reason=part.reason or REASON,
         open_records=part.open_records,
-        holds=part.holds,
+        holds=held if part.holds is None else part.holds,
     )
 
 

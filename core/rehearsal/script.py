@@ -15,6 +15,7 @@ from core.customers.services import ADDRESS_FIELDS, CUSTOMER_FIELDS
 from core.kernel.fields import Field
 from core.kernel.i18n import current_locale
 from core.rules.coverage import known_ids
+from core.rules.profiles import current_profiles
 from core.rules.rulebook import current_rulebook
 from core.rules.unit_calendars import USES
 from core.units.services import KINDS, TIMEZONES
@@ -284,7 +285,7 @@ class _Author:
                 "Asia/Shanghai",
             ),
             parent=r.maybe(found, "parent", lambda n: r.one_of(n, others, _l("The unit")), ""),
-            profile=r.maybe(found, "profile", lambda n: r.one_of(n, words.profiles(), _l("The profile")), ""),
+            profile=r.maybe(found, "profile", lambda n: r.one_of(n, known_profiles(), _l("The profile")), ""),
             plugins=tuple(
                 r.maybe(
                     found, "plugins", lambda n: r.each(n, lambda one: r.one_of(one, plugins, _l("The plugin"))), []
@@ -667,3 +668,8 @@ class _Steps:
             return node.value
         known, what = words.listed(reading, kind)
         return r.one_of(node, known, what)
+
+
+def known_profiles() -> list[str]:
+    """Return what a starter profile may be called: its code, or the name people type."""
+    return [name for one in current_profiles().values() for name in (one.code, one.name)]

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from flask import current_app
 from flask_babel import lazy_gettext as _l
 
 from core.kernel import importing
@@ -288,13 +287,3 @@ def refusal_codes() -> Collection[str]:
     guards = {guard.code for flow in flows for step in flow.transitions.values() for guard in step.guards}
     gates = {one.code for one in current_rules().rules if isinstance(one, GateRule)}
     return {"state", "permission", "not_found", *APPROVAL_CODES, *guards, *gates}
-
-
-def profiles() -> Collection[str]:
-    """Return the starter profiles there are."""
-    known: Collection[str] = current_app.extensions.get("profiles", {})
-    return known
-
-
-def apply_profile(unit: Any, code: str) -> None:
-    raise NotImplementedError
