@@ -11,7 +11,7 @@ from sqlalchemy import select
 from core.kernel import clock
 from core.kernel.database import Base, session, system_scope, transaction
 from core.kernel.errors import Conflict, InvalidData, NotFound, Refused
-from core.records.engine import perform, record_fact
+from core.records.engine import record_fact
 from core.records.models import Notice, Record
 from core.rules import approvals, obligations, penalties
 from core.rules.approval_models import WAITING, Approval
@@ -49,7 +49,7 @@ def late_case(office, days=2.0):
         key = office.new_case()
         office.do(key, "classify", "assign")
     with clock.frozen(at(days)), office.at_desk():
-        perform(key, "contact")
+        record_fact(key, "contacted")
     return key
 
 
@@ -171,7 +171,7 @@ def test_by_the_day_it_stops_growing_when_it_is_done(scene):
     office, leader = scene(DAILY)
     key = announced(office)
     with clock.frozen(at(3)), office.at_desk():
-        perform(key, "contact")
+        record_fact(key, "contacted")
     with clock.frozen(at(9)), acting(office, leader):
         penalties.agree(one(key).id)
     assert (one(key).amount, one(key).state) == (20, AGREED)

@@ -49,7 +49,7 @@ from .charge_models import (
 )
 from .effective import Effective, effective
 from .kinds import FeeRule, Line
-from .money import MOST_PRICE, MOST_QUANTITY, ZERO, number, times, yuan
+from .money import MOST_PRICE, MOST_QUANTITY, ZERO, exact, number, times
 from .registry import current_rules
 from .rulebook import current_rulebook
 
@@ -578,7 +578,7 @@ def check_waiver(row: Charge, reason: str, amount: Any = None) -> tuple[Decimal,
         text = _l("Not possible while the state is “%(state)s”", state=state_label(row.state))
         raise Refused([Refusal("charge", text, row.clause)])
     most = payable_of(row)
-    given = most if amount is None else yuan(amount)
+    given = most if amount is None else exact(amount)
     if most <= 0:
         raise Refused([Refusal("charge", _l("Nothing of this is payable"), row.clause)])
     if not 0 < given <= most:
@@ -600,7 +600,7 @@ def adjust(charge_id: object, amount: Any, reason: str, *, version: int | None =
     """
     with transaction():
         row = _locked(charge_id, version)
-        right = yuan(amount)
+        right = exact(amount)
         if not reason.strip():
             raise InvalidData({"reason": _l("Please fill this in")})
         if right < 0:

@@ -27,6 +27,15 @@ def yuan(value: Any, name: str = "amount") -> Decimal:
     return number(value, name, most=MOST).quantize(CENT, ROUND_HALF_UP) + ZERO
 
 
+def exact(value: Any, name: str = "amount") -> Decimal:
+    """Return an amount that a person chose: whole cents, never rounded behind their back.
+
+    Raises:
+        InvalidData: under ``name``: as ``yuan``, or with parts of a cent.
+    """
+    return yuan(number(value, name, most=MOST, places=2), name)
+
+
 def number(value: Any, name: str, *, most: Decimal, places: int | None = None) -> Decimal:
     """Return a number that its column holds exactly; ``places`` is how many digits may follow the point.
 

@@ -39,7 +39,7 @@ from .clocks import late_by
 from .effective import Effective, effective
 from .fold import thaw_term
 from .kinds import PenaltyRule
-from .money import MOST, ZERO, yuan
+from .money import MOST, ZERO, exact, yuan
 from .obligation_models import LATE, OPEN, Breach, Obligation
 from .registry import current_rules
 from .unit_calendars import thaw
@@ -236,7 +236,7 @@ def _chosen(figures: Figures, amount: Any, reason: str, days: int) -> Decimal | 
     said = figures.after(days)
     if amount is None:
         return said
-    given = yuan(amount)
+    given = exact(amount)
     if figures.bounds is None:
         if given != said:
             raise InvalidData({"amount": _l("The clause says %(amount)s yuan", amount=said)})
@@ -477,7 +477,7 @@ def agree(penalty_id: object, reason: str = "", amount: Any = None) -> Penalty:
     with transaction():
         row = _locked(penalty_id)
         _require_open(row)
-        approvals.agree(row.approval_id, reason, None if amount is None else yuan(amount))
+        approvals.agree(row.approval_id, reason, None if amount is None else exact(amount))
         return row
 
 
