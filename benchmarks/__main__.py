@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import clocks, lists, others, over_http
+from . import clocks, lists, obligations, others, over_http
 from .scene import postgres_answers, scene
 
 
@@ -17,7 +17,8 @@ def main() -> None:
     parser.add_argument("--databases", default="sqlite,postgresql")
     parser.add_argument("--creates", type=int, default=400)
     parser.add_argument("--import-rows", type=int, default=100_000)
-    parser.add_argument("--only", default="create,lists,import,start,hooks,clocks")
+    parser.add_argument("--recomputed", type=int, default=100_000, help="cases whose obligations are recomputed")
+    parser.add_argument("--only", default="create,lists,import,start,hooks,clocks,steps,obligations")
     args = parser.parse_args()
     parts = set(args.only.split(","))
     if "clocks" in parts:
@@ -44,6 +45,14 @@ def run(kind: str, args: argparse.Namespace, parts: set[str]) -> None:
         for size in args.sizes.split(","):
             with scene(kind) as place:
                 show(lists.measure(place, int(size)))
+    if "steps" in parts:
+        with scene(kind) as place:
+            for line in obligations.performed(place):
+                print(line, flush=True)
+    if "obligations" in parts:
+        with scene(kind) as place:
+            for line in obligations.recomputed(place, args.recomputed):
+                print(line, flush=True)
     if "import" in parts:
         with scene(kind) as place:
             rate, grown = others.imported(place, args.import_rows)

@@ -38,7 +38,7 @@ def imported(place: Scene, count: int) -> tuple[float, float]:
     with place.app.app_context(), system_scope("benchmark"):
         with transaction(), path.open("rb") as source:
             run = importing.stage("customers", place.unit_id, source, path.name)
-        before = _peak(anew=True)
+        before = peak_memory(anew=True)
         start = time.perf_counter()
         importing.check(run)
         importing.set_choices(run, default=importing.CREATE)
@@ -46,10 +46,10 @@ def imported(place: Scene, count: int) -> tuple[float, float]:
         seconds = time.perf_counter() - start
     if done.counts.get("created", count) < count * 0.99:
         raise RuntimeError(f"only {done.counts} of {count} were written")
-    return count / seconds, _peak() - before
+    return count / seconds, peak_memory() - before
 
 
-def _peak(anew: bool = False) -> float:
+def peak_memory(anew: bool = False) -> float:
     """Return the most memory this process has held (MB), ``anew``: from now on (Linux)."""
     if anew:
         Path("/proc/self/clear_refs").write_text("5")

@@ -175,6 +175,8 @@ class ListSpec:
     empty: Any = field(default_factory=lambda: _l("Nothing here yet."))
     # Plugin columns are loaded by row.id unless the list shows something else.
     row_id: Callable[[Any], int] = field(default=lambda row: int(row.id))
+    # Reads for all rows of a page at once what its columns cannot see in the rows themselves.
+    prepare: Callable[[Sequence[Any]], None] | None = None
 
     def by_unit(self) -> bool:
         return isinstance(self.model, type) and issubclass(self.model, UnitScoped)
@@ -451,6 +453,8 @@ def load_page(spec: ListSpec, args: Args, context: ListContext) -> Page:
     rows = list(session().scalars(statement.limit(state.size + 1)).unique())
     more = len(rows) > state.size
     rows = rows[: state.size]
+    if spec.prepare and rows:
+        spec.prepare(rows)
     if backwards and not more:
         # Fewer rows than a page before this point: show the first page whole.
         return load_page(spec, {**args, CURSOR: []}, context)
@@ -520,6 +524,8 @@ def all_rows(
         rows = list(session().scalars(statement.limit(min(chunk, left))).unique())
         if not rows:
             return
+        if state.spec.prepare:
+            state.spec.prepare(rows)
         yield rows
         position = state.ordering.values(rows[-1])
         left -= len(rows)

@@ -13,6 +13,7 @@ from .explain import explain
 from .imports import make_group
 from .messages import messages
 from .plugins import group as plugins_group
+from .recompute import command as recompute_command
 from .rehearse import command as rehearse_command
 from .replay import command as replay_command
 from .rules import group as rules_group
@@ -27,6 +28,7 @@ def init_app(app: Flask) -> None:
     """Add our commands to ``flask``, and those of plugins as ``flask <plugin> <command>``."""
     rules_group.add_command(tick)
     rules_group.add_command(explain)
+    rules_group.add_command(recompute_command)
     rules_group.add_command(replay_command)
     for command in (
         audit_group,

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from core.kernel import clock
 from core.kernel.audit import plain
@@ -43,6 +43,7 @@ class Head(NamedTuple):
     unit_id: int
     type: str
     category: str
+    next_due_at: datetime | None = None
 
 
 @dataclass
@@ -157,12 +158,15 @@ def _standing_after(held: Iterable[Any], changes: Changes) -> list[Standing]:
 
 
 def _set_next_due(record: Record, facts: Sequence[Happened], standing: Iterable[Standing]) -> None:
+    record.next_due_at = _next_due(record.category, facts, standing)
+
+
+def _next_due(category: str, facts: Sequence[Happened], standing: Iterable[Standing]) -> datetime | None:
     """The next thing due of an open record: the first limit of its clauses, or what somebody promised."""
-    if record.category not in OPEN_CATEGORIES:
-        record.next_due_at = None
-        return
+    if category not in OPEN_CATEGORIES:
+        return None
     dues = [*(due for state, due in standing if state == OPEN), promised(facts)]
-    record.next_due_at = min((one for one in dues if one is not None), default=None)
+    return min((one for one in dues if one is not None), default=None)
 
 
 def promised(facts: Sequence[Happened]) -> datetime | None:
@@ -427,32 +431,38 @@ def recompute(
     Run it inside ``system_scope``, or in a transaction whose scope may write the units concerned.
     """
     changed = done = 0
-    batches = list(_batches(unit_id, record_ids))
-    total = sum(len(one) for one in batches)
-    for batch in batches:
+    total = _count(unit_id) if record_ids is None else len(record_ids)
+    for ids in _batches(unit_id) if record_ids is None else batched(sorted(record_ids)):
         with transaction():
-            changed += _recompute(batch)
-        done += len(batch)
+            changed += _recompute(ids)
+        done += len(ids)
         progress(done, total)
     return changed
 
 
-def _batches(unit_id: int | None, record_ids: Sequence[int] | None) -> Iterator[list[int]]:
-    if record_ids is None:
-        wanted = select(Record.id).order_by(Record.id)
-        record_ids = session().scalars(wanted if unit_id is None else wanted.where(Record.unit_id == unit_id)).all()
-    for first in range(0, len(record_ids), CHUNK):
-        yield list(record_ids[first : first + CHUNK])
+def _count(unit_id: int | None) -> int:
+    wanted = select(func.count(Record.id))
+    return session().scalar(wanted if unit_id is None else wanted.where(Record.unit_id == unit_id)) or 0
+
+
+def _batches(unit_id: int | None) -> Iterator[Sequence[int]]:
+    wanted = select(Record.id).order_by(Record.id).limit(CHUNK)
+    if unit_id is not None:
+        wanted = wanted.where(Record.unit_id == unit_id)
+    last = 0
+    while ids := session().scalars(wanted.where(Record.id > last)).all():
+        last = ids[-1]
+        yield ids
+
+
+def batched(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Cut ids into pieces that one statement can name."""
+    for first in range(0, len(ids), CHUNK):
+        yield ids[first : first + CHUNK]
 
 
 def _recompute(ids: Sequence[int]) -> int:
-    work = session()
-    heads = [
-        Head(*row)
-        for row in work.execute(
-            select(Record.id, Record.unit_id, Record.type, Record.category).where(Record.id.in_(ids))
-        )
-    ]
+    heads = _locked(ids)
     held: dict[int, list[Any]] = defaultdict(list)
     for row in _held_by(ids):
         held[row.record_id].append(row)
@@ -463,6 +473,13 @@ def _recompute(ids: Sequence[int]) -> int:
     return count
 
 
+def _locked(ids: Sequence[int]) -> list[Head]:
+    """Read the heads of records and lock them, so that nobody adds facts meanwhile; in id order, as everybody."""
+    head = select(Record.id, Record.unit_id, Record.type, Record.category, Record.next_due_at)
+    rows = session().execute(head.where(Record.id.in_(ids)).order_by(Record.id).with_for_update())
+    return [Head(*row) for row in rows]
+
+
 def _recompute_type(type_code: str, heads: Sequence[Head], held: Mapping[int, Sequence[Any]]) -> int:
     ids = [one.id for one in heads]
     facts = _facts_of(ids, type_code)
@@ -471,15 +488,23 @@ def _recompute_type(type_code: str, heads: Sequence[Head], held: Mapping[int, Se
         type_code, ids, {name for rules in all_rules.values() for r in rules for name in r.reads}
     )
     total = Changes()
+    dues: list[dict[str, Any]] = []
     for head in heads:
         rules = all_rules[head.unit_id]
         clauses = {one.clause for one in rules}
-        mine = [row for row in held.get(head.id, ()) if row.clause in clauses]
-        changes = plan(head, facts[head.id], mine, rules, snapshots.get(head.id, {}))
+        mine = held.get(head.id, ())
+        known = facts[head.id]
+        changes = plan(
+            head, known, [row for row in mine if row.clause in clauses], rules, snapshots.get(head.id, {})
+        )
         total.new += changes.new
         total.changed += changes.changed
         total.gone += changes.gone
+        due = _next_due(head.category, known, _standing_after(mine, changes))
+        if due != head.next_due_at:
+            dues.append({"id": head.id, "unit_id": head.unit_id, "next_due_at": due})
     _write(total)
+    update_rows(Record, dues)
     return len(total.new) + len(total.changed) + len(total.gone)
 
 

@@ -9,10 +9,12 @@ from functools import cache
 from typing import Any, cast
 
 from flask import g, url_for
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, literal, select
 from sqlalchemy.orm import contains_eager, joinedload, lazyload, load_only
 
+from core.admin.clauses import clause_title
 from core.admin.listing import (
     BulkAction,
     Filter,
@@ -24,14 +26,20 @@ from core.admin.listing import (
     among,
     between,
 )
+from core.admin.views import enabled_plugins
 from core.cases import vocabulary
 from core.cases.models import Case
 from core.cases.workflow import CASE_WORKFLOW
 from core.customers.models import Customer
 from core.kernel import clock, search
+from core.kernel.database import session
 from core.kernel.fields import Choices, Field, label_of
 from core.records.engine import perform
 from core.records.models import OPEN, PAUSED, SOLVED, Record
+from core.rules.kinds import DeadlineRule
+from core.rules.obligation_models import OPEN as RUNNING
+from core.rules.obligation_models import Obligation
+from core.rules.registry import current_rules
 from core.units.models import Unit
 from core.users.models import User
 from core.users.services import staff_names
@@ -104,6 +112,7 @@ def _find_records(statement: Select[Any], text: str, context: ListContext) -> Se
 _OPEN = Record.category.in_([literal(OPEN, literal_execute=True), literal(PAUSED, literal_execute=True)])
 _CHASED = Record.chase_count > literal(0, literal_execute=True)
 _ESCALATED = Record.escalated != literal("", literal_execute=True)
+_RUNNING = Obligation.state == literal(RUNNING, literal_execute=True)
 
 
 def _open(statement: Select[Any], _context: ListContext) -> Select[Any]:
@@ -147,6 +156,32 @@ def _badge_column(key: str, label: Any, badge: Callable[[Record], Any], **option
     return ListColumn(key, label, badge, "badge", export=_text_of(badge), **options)
 
 
+def _due(row: Record) -> tuple[str, str, str] | None:
+    badge = words.due_badge(row)
+    if badge is None or row.id not in g.get("provisional", ()):
+        return badge
+    text, tone, sign = badge
+    return _("%(time)s, provisional", time=text), tone, sign
+
+
+def _note_provisional(rows: Sequence[Record]) -> None:
+    """Remember which of these records have a limit that rests on a year without its official table."""
+    ids = [row.id for row in rows if row.next_due_at is not None]
+    running = select(Obligation.record_id).where(Obligation.record_id.in_(ids), Obligation.state == RUNNING)
+    g.provisional = frozenset(session().scalars(running.where(Obligation.provisional)) if ids else ())
+
+
+def _overdue_by(statement: Select[Any], values: Sequence[str], _context: ListContext) -> Select[Any]:
+    late = select(Obligation.record_id).where(Obligation.clause.in_(values), Obligation.due_at < clock.now())
+    return statement.where(_OPEN, Record.id.in_(late.where(_RUNNING)))
+
+
+def _deadline_clauses() -> Choices:
+    """The clauses whose limits may be missed here, by number and title."""
+    rules = current_rules().of(DeadlineRule, enabled_plugins())
+    return [(code, f"{code} {clause_title(code)}".strip()) for code in sorted({one.clause for one in rules})]
+
+
 def _case_word(choices: Choices, name: str) -> Callable[[Any], Any]:
     return lambda row: label_of(choices, getattr(row.case, name)) if row.case else ""
 
@@ -164,7 +199,7 @@ TITLE = ListColumn("title", _l("Problem"), lambda row: row.title, link=record_ur
 STATE = _badge_column("state", _l("State"), words.state_badge, card="badge")
 CUSTOMER = ListColumn("customer", _l("Customer"), _customer)
 ASSIGNEE = ListColumn("assignee", _l("Assignee"), _assignee)
-DUE = _badge_column("due", _l("Next due"), words.due_badge, card="badge", order="due")
+DUE = _badge_column("due", _l("Next due"), _due, card="badge", order="due")
 MARKS = _badge_column("marks", _l("Marks"), words.marks_badge, card="badge")
 RECEIVED = ListColumn("received", _l("Received at"), lambda row: row.received_at, "moment", order="received")
 UNIT = ListColumn("unit", _l("Unit"), lambda row: words.unit_name(row.unit), visible=False)
@@ -185,6 +220,7 @@ _UNITS = Filter("unit", _l("Unit"), "choice", _in_units, unit_choices)
 _ASSIGNEES = Filter("assignee", _l("Assignee"), "choice", _assigned_to, staff_choices)
 _RECEIVED = Filter("received", _l("Received at"), "dates", between(Record.received_at))
 _CATEGORY = Filter("category", _l("Stage of work"), "choice", among(Record.category), words.CATEGORIES)
+_BY_CLAUSE = Filter("clause", _l("Overdue by clause"), "choice", _overdue_by, _deadline_clauses)
 _MARKS = (
     Filter("chased", _l("Chased by the customer"), "bool", _chased),
     Filter("escalated", _l("Escalated"), "bool", _escalated),
@@ -286,6 +322,7 @@ CASES = ListSpec(
         _ASSIGNEES,
         _UNITS,
         _RECEIVED,
+        _BY_CLAUSE,
         *_MARKS,
     ),
     quick=QUICK,
@@ -297,6 +334,7 @@ CASES = ListSpec(
     search=_find_cases,
     search_hint=_l("Number, problem, customer or part of a phone"),
     base=_cases,
+    prepare=_note_provisional,
     row_tone=lambda row: "bad" if row.is_open and row.next_due_at and row.next_due_at < clock.now() else "",
     empty=_l("No cases yet. Register the first one when a customer calls."),
 )
@@ -325,11 +363,13 @@ RECORDS = ListSpec(
         _ASSIGNEES,
         _UNITS,
         _RECEIVED,
+        _BY_CLAUSE,
         *_MARKS,
     ),
     quick=tuple(one for one in QUICK if one.key != "unconfirmed"),
     search=_find_records,
     search_hint=_l("Number, problem, customer or part of a phone"),
     base=_records,
+    prepare=_note_provisional,
     empty=_l("No records yet."),
 )
