@@ -14,7 +14,9 @@ from core.kernel import clock
 from core.kernel.database import session
 from core.kernel.extensions import Unavailable
 from core.records.models import Notice, Record, Reminder
+from core.rules.approvers import VIEW
 
+from .approvals import MOST_COUNTED, waiting_count
 from .cases import jobs, lists, words
 from .listing import ListContext, filtered, read_state
 from .views import list_context, may_here
@@ -54,6 +56,15 @@ def _number(key: str, title: str, tone: str, context: ListContext) -> Number:
     count = session().scalar(select(func.count()).select_from(ids)) or 0
     shown = f"{CAP}+" if count > CAP else str(count)
     return Number(title, shown, url_for("cases.index_view", quick=key), tone if count else "")
+
+
+def approval_tiles() -> list[Number]:
+    """Return the tile of what waits for the actor's decision; none for who decides nothing."""
+    if not may_here(VIEW):
+        return []
+    count = waiting_count()
+    shown = f"{count}+" if count == MOST_COUNTED else str(count)
+    return [Number(_("Waiting for my approval"), shown, url_for("approvals.index"), "warn")] if count else []
 
 
 def plugin_tiles() -> list[Number]:
@@ -102,7 +113,7 @@ def context() -> dict[str, Any]:
     mine = jobs.my_jobs(g.actor.id, SHOWN)
     taken_on = [state for state, permission in jobs.TAKEN_ON_BY.items() if may_here(permission)]
     return {
-        "numbers": numbers(list_context("case.view")) if sees_cases else [],
+        "numbers": [*approval_tiles(), *(numbers(list_context("case.view")) if sees_cases else [])],
         "tiles": plugin_tiles(),
         "mine": mine,
         "for_position": jobs.waiting_here(g.unit.id, taken_on, SHOWN) if sees_cases and taken_on else [],

@@ -20,6 +20,7 @@ from .clauses import draw_clause
 from .dashboard import inbox_count
 from .format import FILTERS, draw_badge, draw_icon, draw_rows, kept, ui_url
 from .menu import Menu, MenuEntry
+from .notices import notice_url
 from .screens.home import HomeScreen
 from .urls import page_url
 from .views import Gated, may_here
@@ -60,6 +61,7 @@ def init_app(app: Flask, plugin_entries: Iterable[tuple[str, Iterable[AdminEntry
         suite_bottom=menu.bottom,
         may_here=may_here,
         inbox_count=inbox_count,
+        notice_url=notice_url,
     )
     return menu
 

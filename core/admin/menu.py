@@ -21,12 +21,13 @@ class MenuEntry:
 
 @dataclass(frozen=True)
 class MenuItem:
-    """One line of the side bar."""
+    """One line of the side bar. ``count``: how much waits there, 0 shows nothing."""
 
     title: Any
     url: str
     icon: str
     active: bool
+    count: int = 0
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Menu:
 
     def key(self) -> tuple[Any, ...]:
         """Return what this request's side bar depends on beside the language: the screens, and which is open."""
-        return tuple((entry.view.endpoint, _is_active(entry.view)) for entry in self._shown())
+        return tuple((entry.view.endpoint, _is_active(entry.view), _count(entry.view)) for entry in self._shown())
 
     def _shown(self) -> list[MenuEntry]:
         if "menu_shown" not in g:
@@ -66,11 +67,16 @@ class Menu:
 
 
 def _item(view: Any) -> MenuItem:
-    return MenuItem(view.name, view.get_url(f"{view.endpoint}.{view._default_view}"), _icon(view), _is_active(view))
+    url = view.get_url(f"{view.endpoint}.{view._default_view}")
+    return MenuItem(view.name, url, _icon(view), _is_active(view), _count(view))
 
 
 def _is_active(view: Any) -> bool:
     return bool(getattr(view, "is_active", lambda: False)())
+
+
+def _count(view: Any) -> int:
+    return int(getattr(view, "waiting_count", int)())
 
 
 def _icon(view: Any) -> str:

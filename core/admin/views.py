@@ -65,7 +65,7 @@ class Gated(BaseView):
     permission: str = ""
     icon: str = ""
     # Whether the phone's bottom bar has it (the first three that say so).
-    on_bottom_bar = False
+    on_bottom_bar: Any = False
 
     def is_accessible(self) -> bool:
         """Tell whether the menu may offer this screen."""

@@ -391,15 +391,22 @@ def _wrong_person(approval: Approval) -> Refused:
 
 def _require_passer(approval: Approval) -> None:
     require(VIEW, approval.unit_id)
-    powers = powers_of(_actor())
+    if not may_pass_on(approval, powers_of(_actor())):
+        raise _wrong_person(approval)
+
+
+def may_pass_on(approval: Approval, powers: approvers.Powers) -> bool:
+    """Tell whether somebody may pass an approval on: who decides it, whose position it waited for, or a leader.
+
+    A leader (who sees every approval of the unit) only as long as nobody can decide it; who asked never.
+    """
     if approvers.right(approval, powers)[0]:
-        return
-    if approval.asked_by != _actor():
-        if approvers.holds_position(approval, powers):
-            return
-        if may(ALL, approval.unit_id) and not approvers.deciders(approval):
-            return
-    raise _wrong_person(approval)
+        return True
+    if approval.asked_by == powers.user_id:
+        return False
+    if approvers.holds_position(approval, powers):
+        return True
+    return may(ALL, approval.unit_id) and not approvers.deciders(approval)
 
 
 def _refused(approval: Approval, code: str, text: Any) -> Refused:
@@ -498,12 +505,14 @@ def inbox(user_id: int, positions: Positions | None = None, limit: int = 100) ->
     waiting = select(Approval).where(approvers.waiting_for(powers)).order_by(Approval.asked_at, Approval.id)
     found: list[tuple[Approval, int | None]] = []
     shown = waiting.options(joinedload(Approval.record), joinedload(Approval.asker))
-    for one in session().scalars(shown.execution_options(yield_per=limit)):
+    rows = session().scalars(shown.execution_options(yield_per=limit))
+    for one in rows:
         allowed, place = approvers.right(one, powers)
         if allowed:
             found.append((one, place))
         if len(found) == limit:
             break
+    rows.close()
     return found
 
 

@@ -158,5 +158,14 @@ def attach() -> None:
 
 
 def may_ask(unit_id: int) -> bool:
-    """Tell whether the actor may ask for excuses in a unit."""
+    """Tell whether the actor may ask for excuses in a unit, and take them back."""
     return may(PERMISSION, unit_id)
+
+
+def require_ask(unit_id: int) -> None:
+    """Pass if the actor may ask for excuses in a unit.
+
+    Raises:
+        NotAllowed: they may not.
+    """
+    require(PERMISSION, unit_id)
