@@ -22,7 +22,7 @@ from core.kernel.manifest import PluginError
 from core.kernel.settings import ROOT, Settings, engine_options, load_settings
 from core.records import switching
 from core.records.types import record_type, register_extensions, register_type
-from core.rules import coverage, registry, rulebook, schedules, ticks, wiring
+from core.rules import coverage, profiles, registry, rulebook, schedules, ticks, wiring
 from core.tasks import rules as task_rules
 from core.tasks.services import TASK, create_task
 from core.units import switches as unit_switches
@@ -106,6 +106,7 @@ def _declare(app: Flask, installed: Installed) -> None:
     declared = [*(("", one) for one in (*CASE_RULES, *task_rules.SCHEDULES)), *ask("rules")]
     declared += task_rules.limits(declared)
     app.extensions[registry.EXTENSION] = registry.build(declared, app.extensions[rulebook.EXTENSION])
+    app.extensions[profiles.EXTENSION] = profiles.load(app.extensions[rulebook.EXTENSION])
     wiring.attach()
     schedules.maker[:] = [lambda wanted: create_task(wanted).id]
     ticks.add(ticks.Work("silence", silence.confirm_all, ticks.A_WHILE))

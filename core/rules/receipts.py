@@ -54,9 +54,8 @@ def _concerned(row: ClauseSetting) -> list[Reader]:
     """Return the people whom a version concerns, each once: in their own unit where they hold a position there."""
     clause = current_rulebook().clauses.get(row.clause)
     responsible = clause.responsible if clause else ""
-    line = unit_facts(row.unit_id).line
-    path = "/" + "".join(f"{one}/" for one in line)
-    day = clock.day_in(unit_facts(row.unit_id).timezone)
+    unit = unit_facts(row.unit_id)
+    day = clock.day_in(unit.timezone)
     wanted = (
         select(UserPosition.user_id, User.name, UserPosition.unit_id)
         .join(User, User.id == UserPosition.user_id)
@@ -66,8 +65,8 @@ def _concerned(row: ClauseSetting) -> list[Reader]:
             User.active,
             *_held_on(day),
             or_(
-                and_(Unit.path.startswith(path, autoescape=True), Position.code.in_([responsible, *HEADS])),
-                and_(UserPosition.unit_id.in_(line), Position.below, Position.code == (responsible or None)),
+                and_(Unit.path.startswith(unit.path, autoescape=True), Position.code.in_([responsible, *HEADS])),
+                and_(UserPosition.unit_id.in_(unit.line), Position.below, Position.code == (responsible or None)),
             ),
         )
         .order_by(UserPosition.unit_id.desc(), UserPosition.user_id)

@@ -100,8 +100,8 @@ def _is_concerned(row: ClauseSetting, one: Any) -> bool:
 
 
 def _below(unit_id: int) -> list[int]:
-    path = "/" + "".join(f"{one}/" for one in unit_facts(unit_id).line)
-    return list(session().scalars(select(Unit.id).where(Unit.path.startswith(path, autoescape=True))))
+    below = Unit.path.startswith(unit_facts(unit_id).path, autoescape=True)
+    return list(session().scalars(select(Unit.id).where(below)))
 
 
 def _published() -> list[int]:

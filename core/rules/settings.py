@@ -195,7 +195,7 @@ def may_begin(unit_id: int, clause_id: str, day: date) -> bool:
     if session().scalar(own.limit(1)) is not None:
         return False
     zone = unit_facts(unit_id).timezone
-    below = select(Unit.id).where(Unit.path.startswith(_path(unit_id), autoescape=True))
+    below = select(Unit.id).where(Unit.path.startswith(unit_facts(unit_id).path, autoescape=True))
     since = datetime.combine(day, time(), ZoneInfo(zone))
     received = select(Record.id).where(Record.unit_id.in_(below), Record.received_at >= since)
     return session().scalar(received.limit(1), execution_options=_ABOVE) is None
@@ -343,8 +343,16 @@ def _choices_of(one: Parameter) -> Choices:
     if one.type == "bool":
         return YES_NO
     if one.type == "position":
-        return positions.choices()
+        return _positions()
     return [(code, _in_words(words)) for code, words in one.choices.items()]
+
+
+def _positions() -> Choices:
+    """Return the positions of the deployment, and those shipped that it has not been given yet."""
+    held = positions.choices()
+    codes = {code for code, _ in held}
+    shipped = [one for one in positions.POSITIONS if one.code not in codes and not one.exclusion_group]
+    return [*held, *((one.code, _in_words({"zh": one.title, "en": one.title_en})) for one in shipped)]
 
 
 def _in_words(words: Mapping[str, str]) -> str:
@@ -524,10 +532,6 @@ def _lock(unit_id: int) -> None:
 
 def _of(unit_id: int, clause_id: str) -> tuple[ColumnElement[bool], ...]:
     return (ClauseSetting.unit_id == unit_id, ClauseSetting.clause == clause_id)
-
-
-def _path(unit_id: int) -> str:
-    return "/" + "".join(f"{one}/" for one in unit_facts(unit_id).line)
 
 
 # --- reading ---------------------------------------------------------------------------------------

@@ -21,6 +21,11 @@ class UnitFacts:
     timezone: str
     line: tuple[int, ...]
 
+    @property
+    def path(self) -> str:
+        """The ids from the root as ``Unit.path`` has them: what begins so is the unit or lies below it."""
+        return "/" + "".join(f"{one}/" for one in self.line)
+
 
 def unit_facts(unit_id: int) -> UnitFacts:
     """Return the facts of a unit; a request that knows them already has put them there (``know``)."""
