@@ -58,7 +58,7 @@ def command(
             raise click.ClickException("\n".join(_told(bad))) from None
         if sys.stderr.isatty():
             click.echo("", err=True)
-        names: dict[int, str] = dict(session().execute(select(User.id, User.name)).tuples().all())
+        names = dict(session().execute(select(User.id, User.name)).all())
         if as_json:
             click.echo(json.dumps(as_data(found, names), ensure_ascii=False, indent=2, default=str))
         else:

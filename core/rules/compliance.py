@@ -331,7 +331,7 @@ def refusals(question: Question) -> dict[str, int]:
         found = found.where(row.clause.in_(question.clauses))
     if question.user_id is not None:
         found = found.where(row.actor_id == question.user_id)
-    counted = session().execute(found.group_by(row.clause)).tuples()
+    counted = session().execute(found.group_by(row.clause)).all()
     return dict(sorted(counted, key=lambda one: (-one[1], one[0])))
 
 

@@ -348,6 +348,9 @@ def _span(question: Question, unit_id: int) -> tuple[datetime, datetime]:
     return begin, end
 
 
+_TYPES = select(Record.id, Record.type)
+
+
 class _Walk:
     """Judges the records of one unit, a chunk at a time."""
 
@@ -366,7 +369,7 @@ class _Walk:
 
     def judged(self, ids: Sequence[int]) -> Iterator[Judged]:
         """Judge records (ids in order), in their order and that of their facts."""
-        types = dict(session().execute(select(Record.id, Record.type).where(Record.id.in_(ids))).tuples())
+        types = dict(session().execute(_TYPES.where(Record.id.in_(ids))).all())
         rows = {(row.record_id, row.root_fact_id): row for row in session().execute(self._stored(ids))}
         facts = self._facts(ids, types)
         reads = {name for rule in self.rules for name in rule.reads}
