@@ -22,6 +22,7 @@ from .database import db, prepare_engine
 from .settings import Settings, engine_options
 
 _numbers = itertools.count(1)
+TEMPLATE = "template"
 
 
 class NoDatabase(Exception):
@@ -37,6 +38,7 @@ class Workshop:
     def __init__(self, app: Flask, folder: Path, server: str = "") -> None:
         self.app, self.folder, self.server = app, folder, server
         self._ready = False
+        self._made: list[str] = []  # on the server, to be dropped
         self._mark = f"shouhou_rehearsal_{os.getpid()}_{next(_numbers)}"
         if server and not make_url(server).drivername.startswith("postgresql"):
             raise NoDatabase("give the URL of a PostgreSQL server, or leave it out for SQLite")
@@ -44,7 +46,7 @@ class Workshop:
     @property
     def template(self) -> str:
         """The URL of the migrated database that the others are copied from."""
-        return self._url("template")
+        return self._url(TEMPLATE)
 
     def _url(self, name: str) -> str:
         if not self.server:
@@ -57,7 +59,8 @@ class Workshop:
         if self._ready:
             return
         if self.server:
-            self._order(f'CREATE DATABASE "{self._mark}_template"')
+            self._order(f'CREATE DATABASE "{self._mark}_{TEMPLATE}"')
+            self._made.append(TEMPLATE)
         self._ready = True
         engine = create_engine(self.template, **engine_options(self.template))
         prepare_engine(engine)
@@ -67,24 +70,33 @@ class Workshop:
             seed()  # closing the last connection afterwards writes all of SQLite's log into the file
 
     @contextmanager
-    def fresh(self, name: str = "") -> Iterator[Flask]:
-        """Give an application of its own on a fresh copy of the template; dropped at the end of the block."""
+    def fresh(self, name: str = "", base: str = TEMPLATE, *, stays: bool = False) -> Iterator[Flask]:
+        """Give an application of its own on a fresh copy of the template, or of ``base``, one that ``stays``.
+
+        Other copies on a server are dropped at the end of the block.
+        """
         name = name or f"n{next(_numbers)}"
         if self.server:
-            self._order(f'CREATE DATABASE "{self._mark}_{name}" TEMPLATE "{self._mark}_template"')
+            self._order(f'CREATE DATABASE "{self._mark}_{name}" TEMPLATE "{self._mark}_{base}"')
+            self._made.append(name)
         else:
-            shutil.copyfile(self.folder / "template.db", self.folder / f"{name}.db")
+            shutil.copyfile(self.folder / f"{base}.db", self.folder / f"{name}.db")
         try:
             with self._twin(self._url(name)) as twin:
                 yield twin
         finally:
-            if self.server:
-                self._order(f'DROP DATABASE IF EXISTS "{self._mark}_{name}" WITH (FORCE)')
+            if not stays:
+                self._drop(name)
 
     def close(self) -> None:
-        """Drop the template; the folder is the caller's."""
-        if self.server and self._ready:
-            self._order(f'DROP DATABASE IF EXISTS "{self._mark}_template" WITH (FORCE)')
+        """Drop every database on the server; a folder is its owner's."""
+        for name in list(self._made):
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        if name in self._made:
+            self._order(f'DROP DATABASE IF EXISTS "{self._mark}_{name}" WITH (FORCE)')
+            self._made.remove(name)
 
     @contextmanager
     def _twin(self, url: str) -> Iterator[Flask]:

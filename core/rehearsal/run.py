@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,44 +123,66 @@ def _app() -> Flask:
 
 def rehearse_file(shop: Workshop, path: Path) -> list[Report]:
     """Run every scenario of a file; a file that cannot be read gives one report that says why."""
-    try:
-        scenarios = read_file(path)
-    except BadScenario as bad:
-        return [Report(str(path), problems=tuple(map(str, bad.texts())))]
-    return [play(shop, one) for one in scenarios]
+    return _rehearse(shop, str(path), lambda: read_file(path))
 
 
 def rehearse_source(shop: Workshop, source: bytes, name: str, folder: Path) -> list[Report]:
     """Run every scenario in the bytes of a file (an upload); what it imports must lie in ``folder``."""
+    return _rehearse(shop, name, lambda: read_source(source, name, folder))
+
+
+def _rehearse(shop: Workshop, name: str, read: Callable[[], list[Scenario]]) -> list[Report]:
     try:
-        scenarios = read_source(source, name, folder)
+        scenarios = read()
     except BadScenario as bad:
         return [Report(name, problems=tuple(map(str, bad.texts())))]
-    return [play(shop, one) for one in scenarios]
+    stage = _Stage(shop)
+    return [stage.play(one) for one in scenarios]
 
 
-def play(shop: Workshop, scenario: Scenario) -> Report:
-    """Run one scenario on a fresh database. Whatever happens in it becomes part of the report."""
-    begun = time.perf_counter()
-    name = f"{Path(scenario.file).stem}{'_' + scenario.variant if scenario.variant else ''}".lower()
-    with shop.fresh(name) as app, app.app_context():
+class _Stage:
+    """Runs the scenarios of one file; those with the same scene start from copies of it."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self.shop = shop
+        self.sets: list[tuple[Any, str, Scene]] = []
+
+    def play(self, scenario: Scenario) -> Report:
+        """Run one scenario on a fresh database. Whatever happens in it becomes part of the report."""
+        begun = time.perf_counter()
+        head = (scenario.file, scenario.title, scenario.variant, scenario.shows)
         try:
-            run = _Run(set_up(scenario))
+            base, scene = self._set(scenario)
         except SceneError as error:
             told = checks.told(error.cause)
             why = f"{scenario.file}:{error.line}: " + _("this cannot be set up: %(told)s", told=told)
-            return Report(scenario.file, scenario.title, scenario.variant, scenario.shows, problems=(why,))
-        for step in scenario.steps:
-            run.steps.append(_not_run(step) if run.stopped else _played(run, step))
-    return Report(
-        scenario.file,
-        scenario.title,
-        scenario.variant,
-        scenario.shows,
-        tuple(run.steps),
-        checks=sum(len(step.expect) for step in scenario.steps),
-        seconds=time.perf_counter() - begun,
-    )
+            return Report(*head, problems=(why,))
+        run = _Run(scene)
+        with self.shop.fresh(_database_name(scenario), base) as app, app.app_context():
+            for step in scenario.steps:
+                run.steps.append(_not_run(step) if run.stopped else _played(run, step))
+        count = sum(len(step.expect) for step in scenario.steps)
+        return Report(*head, tuple(run.steps), checks=count, seconds=time.perf_counter() - begun)
+
+    def _set(self, scenario: Scenario) -> tuple[str, Scene]:
+        key = (scenario.begins, scenario.units, scenario.actors, scenario.customers)
+        for known, base, scene in self.sets:
+            if known == key:
+                return base, scene.copy()
+        base = f"{_database_name(scenario)}_scene"
+        with self.shop.fresh(base, stays=True) as app, app.app_context():
+            scene = set_up(scenario)
+        self.sets.append((key, base, scene))
+        return base, scene.copy()
+
+
+_used_names = itertools.count(1)
+
+
+def _database_name(scenario: Scenario) -> str:
+    """Name a database after its scenario; PostgreSQL takes 63 characters, the mark of the run among them."""
+    words_of_name = re.sub("[^a-z0-9]+", "_", f"{Path(scenario.file).stem}_{scenario.variant}".lower()).strip("_")
+    return f"{words_of_name[:20]}_{next(_used_names)}"
 
 
 def _not_run(step: Step) -> StepReport:

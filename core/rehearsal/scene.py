@@ -54,6 +54,10 @@ class Scene:
     customers: dict[str, int] = field(default_factory=dict)
     records: dict[str, int] = field(default_factory=dict)
 
+    def copy(self) -> Scene:
+        """Return the scene as it was set, for another run."""
+        return Scene(dict(self.units), dict(self.actors), dict(self.customers), dict(self.records))
+
     def id_of(self, name: words.Named) -> int:
         """Return the id behind a name in form input."""
         found: Mapping[str, int] = {"actor": self.actors, "customer": self.customers, "unit": self.units}[name.kind]
