@@ -13,8 +13,10 @@ from sqlalchemy.orm import configure_mappers
 from core import admin, cli, hookspecs, models, web
 from core.cases import history, silence
 from core.cases.rules import RULES as CASE_RULES
+from core.cases.rules.places import PLACES
 from core.cases.services import CASE, INTAKE_FIELDS
 from core.customers.importing import CustomerImporter
+from core.customers.services import CUSTOMER_FIELDS
 from core.kernel import health, i18n, importing, loader, migrations, switches
 from core.kernel.database import db, prepare_engine
 from core.kernel.loader import Installed
@@ -111,6 +113,8 @@ def _declare(app: Flask, installed: Installed) -> None:
     schedules.maker[:] = [lambda wanted: create_task(wanted).id]
     ticks.add(ticks.Work("silence", silence.confirm_all, ticks.A_WHILE))
     coverage.register_form("case.register", (CASE.title, _l("Register a case")), INTAKE_FIELDS)
+    coverage.register_form("customer", (_l("Customers"), _l("Edit")), CUSTOMER_FIELDS)
+    coverage.register_places("cases", PLACES)
     unit_switches.blocker_sources[:] = [switching.blockers]
 
 

@@ -108,6 +108,7 @@ COLUMNS = {
     "name": _l("Name"),
     "name_en": _l("English name"),
     "note": _l("Note"),
+    "service_plan": _l("Service plan"),
     "number": _l("Customer number"),
     "official": _l("Official holidays"),
     "parent_id": _l("Belongs to"),

@@ -20,11 +20,13 @@ from core.kernel.errors import Conflict, InvalidData
 from core.kernel.fields import Field, clean
 from core.kernel.ids import uuid7
 from core.records.engine import (
+    CLOCK_SLACK,
     answered_before,
     append_fact,
     create_record,
     detail_of,
     flow_of,
+    follow,
     index,
     lock,
     perform,
@@ -175,10 +177,10 @@ def register_case(
             customer_id=customer.id,
             received_at=received,
             permission="case.create",
-            facts=_first_facts(values, taken_by),
+            facts=_first_facts(values, taken_by, later=received < clock.now() - CLOCK_SLACK),
             priority=words.PRIORITY.get(urgency, 3),
             uid=uid,
-            then=after,
+            then=lambda record: _complete(record, after),
         )
         register_done(record)
         return record
@@ -223,9 +225,21 @@ def _intake_values(unit_id: int, raw: Mapping[str, Any], taken_by: str) -> dict[
     return values
 
 
-def _first_facts(values: Mapping[str, Any], taken_by: str) -> list[tuple[str, Mapping[str, Any]]]:
+def _complete(record: Record, after: Callable[[Record], None] | None) -> None:
+    """Note when a request was entered that came in earlier (R01-4.1), and do what the form's other parts want."""
+    if record.received_at < record.entered_at - CLOCK_SLACK:
+        fact = append_fact(record, CASE_WORKFLOW.fact_kinds["logged"], at=record.entered_at)
+        session().flush()
+        follow(record, [fact])
+    if after:
+        after(record)
+
+
+def _first_facts(values: Mapping[str, Any], taken_by: str, *, later: bool) -> list[tuple[str, Mapping[str, Any]]]:
     """Registered, and classified or assessed at once where that is known (R01-4.2, R27-2.2.2)."""
-    by = {who.TAKEN_BY: taken_by} if taken_by else {}
+    by: dict[str, Any] = {who.TAKEN_BY: taken_by} if taken_by else {}
+    if later:
+        by["entered_later"] = True
     facts: list[tuple[str, Mapping[str, Any]]] = [("registered", {"channel": values["channel"], **by})]
     if values["nature"] and values["urgency"]:
         names = ("nature", "urgency", "severity", "product_class")

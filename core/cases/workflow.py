@@ -52,6 +52,7 @@ _ON_THE_WAY = frozenset({"assigned", "accepted", "in_progress"})
 
 FACT_KINDS = (
     FactKind("registered", _l("Case registered"), 0),
+    FactKind("logged", _l("Entered into the system"), 1),
     FactKind("responded", _l("First response"), 10, enterable=True),
     FactKind("forwarded", _l("Forwarded"), 20),
     FactKind("contacted", _l("Customer contacted"), 30, enterable=True),

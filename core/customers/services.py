@@ -47,6 +47,14 @@ CUSTOMER_FIELDS: tuple[Field, ...] = (
     Field("email", "text", _l("E-mail"), max_length=200),
     Field("wechat", "text", _l("WeChat"), max_length=60),
     Field("note", "long", _l("Note"), max_length=2000),
+    Field(
+        "service_plan",
+        "long",
+        _l("Service plan"),
+        max_length=2000,
+        clause="R31-5.2",
+        help=_l("What this customer uses and how it is looked after"),
+    ),
 )
 ADDRESS_FIELDS: tuple[Field, ...] = (
     Field("address", "text", _l("Address"), max_length=300, help=_l("With province, city and county")),
@@ -221,6 +229,7 @@ def _forget(customer: Customer) -> None:
     identity.destroy_key(customer)
     customer.phones, customer.addresses, customer.contacts = [], [], []
     customer.name = str(_("Erased"))
+    customer.service_plan = ""
     customer.email = customer.wechat = customer.note = customer.company_code = customer.warnings = ""
 
 
@@ -310,7 +319,7 @@ def likely_kind(name: str) -> str:
 
 
 def _plain_columns(values: Mapping[str, Any], checked: Mapping[str, Any]) -> dict[str, Any]:
-    texts = {key: values.get(key) or "" for key in ("name", "email", "wechat", "note")}
+    texts = {key: values.get(key) or "" for key in ("name", "email", "wechat", "note", "service_plan")}
     return {
         **texts,
         "kind": values.get("kind") or likely_kind(texts["name"]),
@@ -553,6 +562,7 @@ def _take_over(winning: Customer, losing: Customer) -> None:
             setattr(winning, name, getattr(losing, name))
     if losing.note and losing.note not in winning.note:
         winning.note = f"{winning.note}\n{losing.note}".strip()
+    winning.service_plan = winning.service_plan or losing.service_plan
     number = identity.open_identity(losing)
     if number and not winning.identity_cipher:
         identity.store_identity(winning, number)

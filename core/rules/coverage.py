@@ -74,6 +74,12 @@ def register_form(place: str, words: Sequence[Any], fields: Sequence[Field]) -> 
     sources.append(_Form(place, tuple(found)))
 
 
+def register_places(name: str, found: Iterable[Binding]) -> None:
+    """Declare places that carry out a clause by what they are: a screen, a file, a stored figure."""
+    sources[:] = [one for one in sources if getattr(one, "place", "") != name]
+    sources.append(_Form(name, tuple(found)))
+
+
 @dataclass(frozen=True)
 class _Form:
     place: str

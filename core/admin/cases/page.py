@@ -45,7 +45,7 @@ FACTS_SHOWN = 100
 MENU_WEIGHT = 60
 BUTTONS = 5
 # Words of a fact's data that the page shows elsewhere or that only machines read.
-_HIDDEN = frozenset({"attachment", "kind", "from_record", "refusals", "planned"})
+_HIDDEN = frozenset({"attachment", "kind", "from_record", "refusals", "planned", "entered_later"})
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class CustomerScreen(UnitModelView):
         return [one for one in services.CUSTOMER_FIELDS if full or one.name not in PERSONAL]
 
     def form_values(self, row: Customer) -> dict[str, Any]:
-        plain = {name: getattr(row, name) for name in ("name", "kind", "company_code", "note")}
+        plain = {name: getattr(row, name) for name in ("name", "kind", "company_code", "note", "service_plan")}
         if not self.allowed("customer.pii", row):
             return plain
         reach = {"email": row.email, "wechat": row.wechat, "phone": "、".join(p.display for p in row.phones)}

@@ -40,6 +40,11 @@ def _planned(fact: Happened) -> bool:
     return fact.kind in ("planned", "answered") or bool(fact.data.get("planned"))
 
 
+def _lived_here(fact: Happened) -> bool:
+    """Cases taken over from elsewhere lack the facts of some steps; nobody is late with what nobody could enter."""
+    return "source" not in fact.data
+
+
 # --- R17, R18 and R19: the owner department ---------------------------------------------------
 
 
@@ -86,6 +91,7 @@ def _of_family(regulation: str) -> tuple[Rule, ...]:
         DeadlineRule(
             clause=f"{regulation}-7.2.2b",
             start=("registered",),
+            starts=_lived_here,
             meet=("planned", "started", "solved"),
             meets=_planned,
             # Solved without any plan on record: void within the limit, late after it.
@@ -132,6 +138,14 @@ RULES: tuple[Rule, ...] = (
         stop=OVER,
         reads=("urgency",),
         applies=_not_urgent,
+    ),
+    # Written down during the contact: nothing to watch. What came in earlier must have been entered soon.
+    DeadlineRule(
+        clause="R01-4.1",
+        start=("registered",),
+        starts=lambda fact: bool(fact.data.get("entered_later")),
+        meet=("logged",),
+        pause=(),
     ),
     DeadlineRule(
         clause="R01-4.4",
@@ -216,6 +230,7 @@ RULES: tuple[Rule, ...] = (
     DeadlineRule(
         clause="R27-2.2.2",
         start=("registered",),
+        starts=_lived_here,
         meet=("assessed",),
         stop=("solved", "answered", *OVER),
         reads=("nature",),
