@@ -26,7 +26,8 @@ from core.units.models import Unit
 from core.units.services import below as units_below
 
 from . import unit_calendars
-from .clocks import late_by
+from .calendar import CalendarError
+from .clocks import Term, late_by
 from .fold import thaw_term
 from .obligation_models import EXCUSED, LATE, MET, OPEN, PAUSED, VOID, Obligation
 from .rulebook import current_rulebook
@@ -366,11 +367,11 @@ def stands(code: str) -> ColumnElement[bool]:
 
 
 class LateBy(NamedTuple):
-    """By how much something is late in its clause's own clock: days where the term runs by day, else seconds."""
+    """By how much something is late, in seconds of its term's clock and in days (C0-T12)."""
 
-    clock: str
-    days: int | None
+    term: Term
     seconds: int
+    days: int
 
 
 def lateness(row: Obligation) -> LateBy | None:
@@ -378,10 +379,10 @@ def lateness(row: Obligation) -> LateBy | None:
     if row.due_at is None or row.state not in (LATE, OPEN):
         return None
     term = thaw_term(row.terms["term"])
-    seconds, days = row.late_seconds, row.late_days
-    if row.state == OPEN:
+    if row.state == LATE:
+        return LateBy(term, row.late_seconds, row.late_days)
+    try:
         late = late_by(term, row.due_at, clock.now(), unit_calendars.thaw(row.terms["calendar"]))
-        if not late.late:
-            return None
-        seconds, days = late.seconds, late.days
-    return LateBy(term.clock, days if term.by_day else None, seconds)
+    except CalendarError:
+        return None
+    return LateBy(term, late.seconds, late.days) if late.late else None

@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.kernel.database import Base, BigId, Json, UnitScoped, UtcDateTime
-from core.records.models import Record
+from core.records.models import Fact, Record
 from core.users.models import User
 
 # ``open`` with a limit in the past is overdue: that is worked out, never stored.
@@ -37,6 +37,7 @@ class Obligation(UnitScoped, Base):
         # The compliance page reads only this index.
         Index("ix_core_obligation_figures", "unit_id", "month", "clause", "state", "responsible_id", "due_at"),
         Index("ix_core_obligation_clause", "unit_id", "clause", "start_at", "id"),
+        Index("ix_core_obligation_start", "unit_id", "start_at", "id"),
         Index(
             "ix_core_obligation_due",
             "due_at",
@@ -93,6 +94,7 @@ class Obligation(UnitScoped, Base):
 
     record: Mapped[Record] = relationship()
     responsible: Mapped[User | None] = relationship(foreign_keys=responsible_id)
+    excuse: Mapped[Fact | None] = relationship(foreign_keys=excuse_fact_id)
 
 
 class Breach(UnitScoped, Base):

@@ -257,6 +257,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_core_obligation_figures', ['unit_id', 'month', 'clause', 'state', 'responsible_id', 'due_at'], unique=False)
         batch_op.create_index('ix_core_obligation_late', ['unit_id', 'due_at'], unique=False, sqlite_where=sa.text("state = 'late'"), postgresql_where=sa.text("state = 'late'"))
         batch_op.create_index('ix_core_obligation_pending', ['unit_id', 'responsible_id', 'due_at'], unique=False, sqlite_where=sa.text("state IN ('open', 'paused')"), postgresql_where=sa.text("state IN ('open', 'paused')"))
+        batch_op.create_index('ix_core_obligation_start', ['unit_id', 'start_at', 'id'], unique=False)
         batch_op.create_index('ix_core_obligation_warn', ['warn_at'], unique=False, sqlite_where=sa.text("state = 'open' AND warned_at IS NULL"), postgresql_where=sa.text("state = 'open' AND warned_at IS NULL"))
 
     op.create_table('core_penalty',
@@ -343,6 +344,7 @@ def downgrade() -> None:
     op.drop_table('core_penalty')
     with op.batch_alter_table('core_obligation', schema=None) as batch_op:
         batch_op.drop_index('ix_core_obligation_warn', sqlite_where=sa.text("state = 'open' AND warned_at IS NULL"), postgresql_where=sa.text("state = 'open' AND warned_at IS NULL"))
+        batch_op.drop_index('ix_core_obligation_start')
         batch_op.drop_index('ix_core_obligation_pending', sqlite_where=sa.text("state IN ('open', 'paused')"), postgresql_where=sa.text("state IN ('open', 'paused')"))
         batch_op.drop_index('ix_core_obligation_late', sqlite_where=sa.text("state = 'late'"), postgresql_where=sa.text("state = 'late'"))
         batch_op.drop_index('ix_core_obligation_figures')
