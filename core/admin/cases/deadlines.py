@@ -196,25 +196,33 @@ def _left(row: Obligation, terms: Terms) -> str:
     """Say how long is left, or how late it is or was, in the clause's own clock."""
     if row.due_at is None:
         return ""
-    if row.state == LATE:
-        return _("late by %(time)s", time=late_words(terms.term, row.late_seconds, row.late_days))
+    if row.state == LATE and row.ended_at is not None:
+        gone = int((row.ended_at - row.due_at).total_seconds())
+        return _("late by %(time)s", time=late_words(terms.term, row.late_seconds, row.late_days, gone))
     if row.state != OPEN:
         return ""
-    gap = int((row.due_at - clock.now()).total_seconds())
-    if gap >= 0:
-        return _("%(time)s left", time=span(gap))
+    gone = int((clock.now() - row.due_at).total_seconds())
+    if gone <= 0:
+        return _("%(time)s left", time=span(-gone))
     try:
         late = late_by(terms.term, row.due_at, clock.now(), terms.calendar)
     except CalendarError:
-        return _("over by %(time)s", time=span(-gap))
-    return _("over by %(time)s", time=late_words(terms.term, late.seconds, late.days))
+        return _("over by %(time)s", time=span(gone))
+    return _("over by %(time)s", time=late_words(terms.term, late.seconds, late.days, gone))
 
 
-def late_words(term: Term, seconds: int, days: int) -> str:
-    """Say by how much something is late in the clock of its term: days, working days, hours, working hours."""
-    if term.by_day and days:
-        return duration_words(days, "day", term.clock)
-    return _("%(time)s of working time", time=span(seconds)) if term.clock == WORKING else span(seconds)
+def late_words(term: Term, seconds: int, days: int, gone: int) -> str:
+    """Say by how much something is late in the clock of its term: days, working days, hours, working hours.
+
+    ``gone`` is the plain time since the limit, said where the clock has not yet counted anything.
+    """
+    if term.by_day:
+        return duration_words(days, "day", term.clock) if days else span(gone)
+    if term.clock != WORKING or seconds < 60:
+        return span(gone)
+    # A day of working time is no day of the calendar: only hours are said.
+    hours = seconds // 3600
+    return duration_words(hours, "hour", WORKING) if hours else duration_words(seconds // 60, "minute", WORKING)
 
 
 def term_words(term: Term) -> str:
