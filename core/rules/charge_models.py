@@ -42,7 +42,7 @@ PAYERS = (
     (CUSTOMER, _l("Customer")),
     (AGENT, _l("Agent")),
     (PARTNER, _l("Partner")),
-    (COMPANY, _l("Company")),
+    (COMPANY, _l("Our company")),
     (EMPLOYEE, _l("Employee")),
 )
 
@@ -174,7 +174,7 @@ class Penalty(UnitScoped, Base):
             "statement": _l("Statement of the person"),
             "statement_at": _l("Stated at"),
             "decided_at": _l("Decided at"),
-            "decided_by": _l("Decided by"),
+            "decided_by": _l("Who decided"),
             "root_fact_id": _l("Follows from"),
         }
     )

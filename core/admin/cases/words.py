@@ -31,6 +31,10 @@ NOTICES = {
     "routed": _l("Passed to your position by a clause"),
     "comment": _l("New comment"),
     "changed": _l("A record you follow moved on"),
+    "penalty.proposed": _l("A penalty proposal names you: you may state your view"),
+    "penalty.agreed": _l("The penalty proposal about you was agreed to"),
+    "penalty.dropped": _l("The penalty proposal about you was dropped"),
+    "penalty.withdrawn": _l("The penalty proposal about you was withdrawn"),
     "approval.asked": _l("Waiting for your approval"),
     "approval.reminder": _l("Still waiting for your approval"),
     "approval.nobody": _l("Nobody can decide this; pass it on"),
@@ -40,6 +44,7 @@ NOTICES = {
     "approval.withdrawn": _l("A request was withdrawn"),
     "due_soon": _l("A time limit is running out"),
     "broken": _l("A time limit was missed"),
+    "clause": _l("Clauses that concern you have changed"),
 }
 
 

@@ -390,7 +390,7 @@ def _due_fields() -> tuple[Field, ...]:
     times = {"attributes": {"type": "time"}}
     return (
         Field("start", "moment", _l("It happened at"), True),
-        Field("amount", "decimal", _l("Amount"), minimum=Decimal(0), help=_l("0 days means the same day")),
+        Field("amount", "decimal", _l("How many"), minimum=Decimal(0), help=_l("0 days means the same day")),
         Field("unit", "choice", lazy_pgettext("of time", "Unit"), True, UNITS),
         Field("clock", "choice", _l("Runs"), True, CLOCKS),
         Field("calendar", "choice", _l("Calendar"), choices=_calendar_choices, help=_l("Empty: the usual one")),

@@ -173,7 +173,7 @@ class ChargeScreen(ListScreen):
             "A posted line never changes. Say what it should have come to: the difference goes into the open month."
         )
         return self._form(
-            _l("Correct"),
+            _l("Correct this line"),
             (AMOUNT, REASON),
             about,
             lambda row, given, version: charges.adjust(row.id, **given, version=version),
