@@ -40,7 +40,9 @@ class Company:
     def add(self, name: str, position: str, unit: Unit | None = None) -> User:
         with as_system() as work:
             row = work.scalars(select(Position).where(Position.code == position)).one()
-        self.people[name] = make_user(unit or self.branch, position=row, name=name, username=f"{name}.{self.hq.id}")
+        self.people[name] = make_user(
+            unit or self.branch, position=row, name=name, username=f"{name}.{self.hq.id}", locale="en"
+        )
         return self.people[name]
 
     def leaves(self, name: str, last_day: date) -> None:

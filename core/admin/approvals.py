@@ -192,7 +192,7 @@ def moment_words(moment: datetime | None) -> Any:
 _LABELS: Mapping[str, Any] = {
     "due": _l("Due at"),
     "late_days": _l("Days late"),
-    "starts_on": _l("From"),
+    "starts_on": _l("Holds from"),
     "holds": _l("The clause"),
 }
 

@@ -224,7 +224,7 @@ class ApprovalScreen(Screen):
                 (_("Record"), f"{record.number} {record.title}"),
                 (_("Step"), wanted.label),
                 (_("Decided by"), approvers.position_title(wanted.position)),
-                (_("Amount"), shown.money_words(wanted.amount)),
+                (_("Amount (yuan)"), shown.money_words(wanted.amount)),
             ],
             clause=clause,
         )
@@ -407,7 +407,7 @@ APPROVALS = ListSpec(
     title=_l("Approvals"),
     model=Approval,
     columns=(
-        ListColumn("title", _l("Title"), shown.title_of, link=shown.page_of, card="title"),
+        ListColumn("title", _l("What is asked"), shown.title_of, link=shown.page_of, card="title"),
         ListColumn("state", _l("State"), shown.state_badge, "badge", card="badge"),
         ListColumn("clause", _l("Clause"), lambda row: row.clause, "code"),
         ListColumn("amount", _l("Amount (yuan)"), lambda row: row.amount, "money"),
