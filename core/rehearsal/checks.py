@@ -27,7 +27,7 @@ from core.tasks.models import Task
 
 from . import vocabulary as words
 from .acts import invalid_fields, refusals_of
-from .reading import Duration, spoken_duration
+from .reading import END_OF_DAY, Duration, spoken_duration
 from .scene import Scene
 from .script import Expected, Step
 
@@ -114,7 +114,8 @@ def _same(wanted: Any, found: Any) -> bool:
 def said_moment(moment: datetime, zone: str) -> str:
     """Write a moment as the file does, in a zone."""
     local = moment.astimezone(ZoneInfo(zone))
-    return local.strftime("%Y-%m-%d %H:%M:%S" if local.second else "%Y-%m-%d %H:%M")
+    text = local.strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00")
+    return text.replace(END_OF_DAY, "24:00")
 
 
 # --- how the step went -----------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from core.kernel.errors import AppError
 
 MOST_BYTES = 1_000_000
 MOST_DEEP = 30
+END_OF_DAY = "23:59:59"  # where limits in days end
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+)\s*([dhms])")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
@@ -254,20 +255,19 @@ class Reader:
             ) from None
 
     def moment(self, node: Node, zone: str) -> datetime:
-        """Return a moment such as ``2025-09-26 16:00`` of a time zone; ``24:00`` is the end of the day."""
+        """Return a moment such as ``2025-09-26 16:00`` of a time zone; ``24:00`` is the day's last second."""
         given = self.text(node).strip()
         day, gap, time = given.replace("T", " ", 1).partition(" ")
         try:
             if not gap:
                 raise ValueError
-            late = time.strip() == "24:00"
-            read = datetime.fromisoformat(f"{day} {'00:00' if late else time.strip()}")
+            clock_time = time.strip().replace("24:00", END_OF_DAY)
+            read = datetime.fromisoformat(f"{day} {clock_time}")
             _near(read.date())
         except ValueError:
             raise self.stop(
                 node, _l("A moment such as 2025-09-26 16:00 is expected here, not “%(given)s”", given=given)
             ) from None
-        read += timedelta(days=1) if late else timedelta()
         return read if read.tzinfo else read.replace(tzinfo=ZoneInfo(zone))
 
     def each(self, node: Node, read: Callable[[Node], Any]) -> list[Any]:
