@@ -145,7 +145,7 @@ def test_periods_are_named_as_people_do():
     assert [label_of(one) for one in (january, whole_year, quarter, one_day)] == [
         "2026-01",
         "2026",
-        "2026-04-01 – 2026-06-30",
+        "2026-04 – 2026-06",
         "2026-01-05",
     ]
 

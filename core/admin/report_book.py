@@ -36,14 +36,14 @@ def write(target: Any, report: Report, unit_name: str) -> None:
     labels = {**{name: label for name, (label, _tone) in FIGURES.items()}, figures.DUE: due_label(report)}
     sheet(_("Summary"), (_("Figure"), _("How many"), _("Period before")), _summary(report, unit_name, labels))
     sheet(
-        _("People"),
-        (_("Person"), *labels.values()),
+        _("Load of each person"),
+        (_("Staff member"), *labels.values()),
         ((one.name or _("Nobody yet"), *(one.figures[name] for name in labels)) for one in report.people),
     )
     if report.days:
         counted = [figures.NEW, figures.FINISHED, figures.LATE_ONES, figures.CHASED]
         sheet(
-            _("Days"),
+            _("Day by day"),
             (_("Day"), *(labels[name] for name in counted)),
             ((day_title(day), *(counts[name] for name in counted)) for day, counts in report.days),
         )

@@ -31,14 +31,14 @@ FIGURES: dict[str, tuple[Any, str]] = {
     figures.FINISHED: (_l("Finished"), "good"),
     figures.LATE_ONES: (_l("Late"), "bad"),
     figures.CHASED: (_l("Chased"), "warn"),
-    figures.DUE: (_l("Falls due, still open"), "warn"),
+    figures.DUE: (_l("Falls due"), "warn"),
     figures.STILL_OPEN: (_l("Open now"), "info"),
 }
 TASKS: dict[str, Any] = {
     figures.NEW: _l("Begun"),
     figures.FINISHED: _l("Done"),
     figures.LATE_ONES: _l("Late"),
-    figures.DUE: _l("Falls due, still open"),
+    figures.DUE: _l("Falls due"),
 }
 
 
@@ -123,7 +123,7 @@ _CHANGES: dict[str, Any] = {
         Filter(figures.FINISHED, _l("Finished"), "dates", _with_fact(*figures.DONE_KINDS)),
         Filter(figures.LATE_ONES, _l("Late"), "dates", _late),
         Filter(figures.CHASED, _l("Chased"), "dates", _with_fact("chased")),
-        Filter(figures.DUE, _l("Falls due, still open"), "dates", between(Record.next_due_at)),
+        Filter(figures.DUE, _l("Falls due"), "dates", between(Record.next_due_at)),
         Filter("assignee", _l("Assignee"), "choice", _assignee, _people),
         Filter("late_by", _l("Responsible for what is late"), "choice", _late_by, _people),
     ),

@@ -27,6 +27,8 @@ from .obligation_models import OPEN, Breach, Obligation
 from .responsible import head_of
 
 MOST_RECORDS = 500  # of one kind of work in one round; the rest waits for the next
+# What was missed longer ago is on record and in the lists; nobody's inbox is filled with it.
+TELL_WITHIN = timedelta(days=7)
 A_WHILE = timedelta(minutes=10)  # what depends on days only need not be looked at every minute
 DUE_SOON, BROKEN = "due_soon", "broken"
 log = logging.getLogger(__name__)
@@ -150,10 +152,12 @@ def _break_record(record: Record) -> int:
     count = 0
     for one in late:
         found = obligations.announce(record.id, one.clause, one.root_fact_id)
-        if found is not None:
+        if found is None:
+            continue
+        count += 1
+        if clock.now() - found.due_at <= TELL_WITHIN:
             people = {found.responsible_id, head_of(record.unit_id, local_day(record.unit_id))} - {None}
             notify(record, BROKEN, [p for p in people if p], text_of(one.unit_id, one.clause, found.due_at))
-            count += 1
     return count
 
 

@@ -84,15 +84,17 @@ def _title(wanted: Wanted, locale: str) -> str:
 
 
 def label_of(period: Period) -> str:
-    """Name a period by its days: one day, a month, a year, or from and to."""
+    """Name a period by its days: one day, a month, a year, months or days from and to."""
     first, last = period.first, period.last
     if first == last:
         return first.isoformat()
-    if first.day == 1 and (first.year, first.month) == (last.year, last.month) and _ends_month(last):
+    if first.day != 1 or not _ends_month(last):
+        return f"{first.isoformat()} – {last.isoformat()}"
+    if (first.year, first.month) == (last.year, last.month):
         return first.strftime("%Y-%m")
-    if (first.month, first.day, last.month, last.day) == (1, 1, 12, 31) and first.year == last.year:
+    if (first.month, last.month) == (1, 12) and first.year == last.year:
         return str(first.year)
-    return f"{first.isoformat()} – {last.isoformat()}"
+    return f"{first.strftime('%Y-%m')} – {last.strftime('%Y-%m')}"
 
 
 def _ends_month(day: date) -> bool:

@@ -18,13 +18,13 @@ HANDLE, LEAD = "task.handle", "task.lead"
 STATES = (
     State("open", _l("To be done"), OPEN),
     State("done", _l("Done"), CLOSED),
-    State("cancelled", _l("Cancelled"), CANCELLED),
+    State("cancelled", _l("Task cancelled"), CANCELLED),
 )
 FACT_KINDS = (
     FactKind("registered", _l("Task created"), 0),
-    FactKind("assigned", _l("Assigned"), 50),
+    FactKind("assigned", _l("Task assigned"), 50),
     FactKind("finished", _l("Task done"), 70),
-    FactKind("cancelled", _l("Cancelled"), 92),
+    FactKind("cancelled", _l("Task cancelled"), 92),
 )
 REASON = Field("reason", "long", _l("Reason"), True, max_length=500)
 
@@ -64,7 +64,7 @@ TRANSITIONS = (
     ),
     Transition(
         "assign",
-        _l("Assign"),
+        _l("Assign the task"),
         frozenset({"open"}),
         None,
         LEAD,

@@ -18,7 +18,9 @@ from core.kernel.fields import Choices
 from core.records.models import Record
 from core.rules.kinds import ScheduleRule
 from core.rules.registry import current_rules
+from core.rules.schedules import Period
 from core.tasks.models import Task
+from core.tasks.services import label_of
 from core.units.models import Unit
 from core.users.models import User
 
@@ -45,7 +47,7 @@ def _done(statement: Select[Any], _context: ListContext) -> Select[Any]:
 
 
 def _period(row: Any) -> str:
-    return f"{row.task.starts_on} – {row.task.due_on}"
+    return label_of(Period(row.task.starts_on, row.task.due_on, row.task.due_on))
 
 
 TASKS = ListSpec(
