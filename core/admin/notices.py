@@ -15,6 +15,7 @@ PAGES = {
     "approval.rejected": "approvals.asked",
     "approval.returned": "approvals.asked",
     "approval.withdrawn": "approvals.index",
+    "clause": "clause_changes.index",
 }
 
 

@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import joinedload
 
 from core.kernel import clock
 from core.kernel.database import current_scope, insert_once, session, transaction
@@ -127,6 +128,7 @@ def unread_for(user_id: int) -> list[ClauseSetting]:
             ClauseSetting.id.not_in(read),
             or_(ClauseSetting.unit_id.in_(line), *below),
         )
+        .options(joinedload(ClauseSetting.author))
         .order_by(ClauseSetting.id.desc())
         .limit(MOST)
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import Date, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -15,6 +17,13 @@ from core.users.models import User
 WAITING, IN_FORCE, REFUSED, WITHDRAWN = "waiting", "in_force", "refused", "withdrawn"
 # What becomes of obligations that are open when a version begins.
 KEEP, APPLY = "keep", "apply"
+OPEN_RECORDS = {KEEP: _l("Keep their terms"), APPLY: _l("Take over the new terms")}
+STATE_WORDS = {
+    WAITING: _l("waits for agreement"),
+    IN_FORCE: _l("in force"),
+    REFUSED: _l("not agreed to"),
+    WITHDRAWN: _l("withdrawn"),
+}
 
 
 class ClauseSetting(UnitScoped, Base):
@@ -28,6 +37,22 @@ class ClauseSetting(UnitScoped, Base):
     __audited__ = True
     __audit_label__ = "clause"
     __audit_skip__ = frozenset({"told_at", "released_at"})
+    __audit_words__ = MappingProxyType(
+        {
+            "": _l("Clause setting"),
+            "clause": _l("Clause"),
+            "starts_on": _l("Holds from"),
+            "holds": _l("On or off"),
+            "values": _l("Values"),
+            "schema": _l("Shape of the values"),
+            "reason": _l("Reason"),
+            "open_records": (_l("Records that are open then"), OPEN_RECORDS),
+            "state": (_l("State"), STATE_WORDS),
+            "approval_id": _l("Approval"),
+            "created_at": _l("Entered at"),
+            "created_by": _l("Set by"),
+        }
+    )
     __table_args__ = (Index("ix_core_clause_setting_clause", "unit_id", "clause", "starts_on"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

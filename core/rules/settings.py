@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import joinedload
 
 from core.kernel import clock
 from core.kernel.access import require
@@ -48,7 +49,6 @@ SUBJECT = "setting"
 STANDING = (WAITING, IN_FORCE)
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 MOST_ROWS = 50
-OPEN_RECORDS: Choices = ((KEEP, _l("Keep their terms")), (APPLY, _l("Take over the new terms")))
 # Of two values whose names end so, the first may not be greater than the second.
 ORDERED = (("least", "most"), ("target", "limit"), ("amount", "cap"), ("per_day", "cap"), ("first", "last"))
 # How long units of time are, where two durations by one clock can be compared: in minutes, or in months.
@@ -599,16 +599,24 @@ def differences(row: ClauseSetting, against: str = BEFORE) -> list[Difference]:
 
 def history(unit_id: int, clause_id: str) -> Sequence[ClauseSetting]:
     """Return every version of a clause in a unit and in those above it, the latest first day first."""
-    wanted = select(ClauseSetting).where(
-        ClauseSetting.unit_id.in_(unit_facts(unit_id).line), ClauseSetting.clause == clause_id
+    wanted = (
+        select(ClauseSetting)
+        .where(ClauseSetting.unit_id.in_(unit_facts(unit_id).line), ClauseSetting.clause == clause_id)
+        .options(joinedload(ClauseSetting.author))
     )
     rows = wanted.order_by(ClauseSetting.starts_on.desc(), ClauseSetting.id.desc())
     return session().scalars(rows, execution_options=_ABOVE).all()
 
 
-def set_here(unit_id: int) -> Sequence[ClauseSetting]:
-    """Return the versions of the unit itself that hold, are planned or wait, by clause and day."""
-    own = select(ClauseSetting).where(ClauseSetting.unit_id == unit_id, ClauseSetting.state.in_(STANDING))
+def set_here(unit_id: int, clause_id: str = "") -> Sequence[ClauseSetting]:
+    """Return the versions of the unit itself (of one clause) that hold, are planned or wait, by clause and day."""
+    own = (
+        select(ClauseSetting)
+        .where(ClauseSetting.unit_id == unit_id, ClauseSetting.state.in_(STANDING))
+        .options(joinedload(ClauseSetting.author))
+    )
+    if clause_id:
+        own = own.where(ClauseSetting.clause == clause_id)
     return session().scalars(own.order_by(ClauseSetting.clause, ClauseSetting.starts_on, ClauseSetting.id)).all()
 
 

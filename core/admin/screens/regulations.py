@@ -11,14 +11,13 @@ from flask_admin import expose
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select
 
+from core.admin import clause_words
 from core.admin.categories import RULES
 from core.admin.clauses import (
     HOWS,
     VIEW,
-    bounds_words,
     plugin_title,
     said,
-    value_words,
 )
 from core.admin.views import Answer, Screen, enabled_plugins, may_here
 from core.kernel.database import session
@@ -27,8 +26,10 @@ from core.kernel.extensions import AdminEntry
 from core.kernel.fields import normalise
 from core.records.models import Record, RefusalLog
 from core.records.types import record_type, workflow_of
+from core.rules import settings
 from core.rules.clauses import KINDS, Clause, Regulation
 from core.rules.coverage import bindings, standing
+from core.rules.effective import effective
 from core.rules.rulebook import current_rulebook
 from core.users import positions
 
@@ -109,13 +110,20 @@ class RegulationScreen(Screen):
         may_see = may_here("case.view")
         titles = dict(positions.choices())
         places = [one for one in bindings(enabled) if one.clause == clause.id]
+        now = effective(g.unit.id, clause)
+        switch, values = clause_words.here(clause, now, titles)
+        planned = [row for row in settings.set_here(g.unit.id, clause.id) if settings.may_withdraw(row)]
         return self.render(
             "admin/clause.html",
             clause=clause,
             regulation=book.regulations[clause.regulation],
             kind=KINDS[clause.kind],
+            holds=now.holds,
+            switch=switch,
+            values=values,
+            planned=clause_words.lines(planned, book.clauses, titles),
+            may_set=may_here(settings.CHANGE),
             position=titles.get(clause.responsible, ""),
-            positions=titles,
             places=places,
             standing=standing(clause.kind, {one.how for one in places}),
             hows=HOWS,
@@ -125,8 +133,6 @@ class RegulationScreen(Screen):
             may_see=may_see,
             plugin_title=plugin_title(clause.plugin),
             said=said,
-            value_words=value_words,
-            bounds_words=bounds_words,
         )
 
 

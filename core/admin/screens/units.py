@@ -21,11 +21,21 @@ from core.kernel.errors import AppError, InvalidData, NotFound
 from core.kernel.extensions import AdminEntry
 from core.kernel.fields import Choices, Field
 from core.kernel.ids import read_id
+from core.rules import settings as clause_settings
 from core.units import services, settings
 from core.units.models import Unit
 from core.users.permissions import units_where
 
+from . import profiles
+
 INHERIT = "inherit"
+PROFILE = Field(
+    "profile",
+    "choice",
+    _l("Starter profile"),
+    choices=profiles.choices,
+    help=_l("The kind of company whose regulations it works by; you see what changes before it does"),
+)
 
 
 class UnitScreen(Screen):
@@ -45,17 +55,19 @@ class UnitScreen(Screen):
             kind_label=services.kind_label,
             zones=dict(services.TIMEZONES),
             unit_name=unit_name,
+            set_clauses=units_where(clause_settings.CHANGE),
         )
 
     @expose("/new/", methods=("GET", "POST"))
     def create_view(self) -> Answer:
-        """Add a unit below one the actor manages."""
-        parents = _parent_field(None)
-        form = form_from_fields([parents, *services.FIELDS], {"parent": request.args.get("parent")})
+        """Add a unit below one the actor manages; with a profile, go on to what that would change."""
+        fields = [_parent_field(None), *services.FIELDS, PROFILE]
+        form = form_from_fields(fields, {"parent": request.args.get("parent")})
         if request.method == "POST" and form.validate_on_submit():
             try:
                 with transaction():
                     values = dict(form.cleaned)
+                    profile = values.pop("profile")
                     unit = services.create_unit(values, _one(values.pop("parent")))
             except AppError as bad:
                 form.show(bad)
@@ -67,6 +79,8 @@ class UnitScreen(Screen):
                     ),
                     "good",
                 )
+                if profile:
+                    return redirect(self.get_url("profiles.profile", code=profile, unit=unit.id))
                 return redirect(self.get_url(".index"))
         return self._form(form, None)
 
