@@ -79,8 +79,10 @@ def _said(seconds: int, step: tuple[int, str]) -> str:
 
 
 def money(value: Decimal | int | None) -> str:
-    """Show an amount in yuan: ``¥1,234.50``; '' for None."""
-    return "" if value is None else f"¥{Decimal(value):,.2f}"
+    """Show an amount in yuan: ``¥1,234.50``, ``-¥80.00``; '' for None."""
+    if value is None:
+        return ""
+    return f"{'-' if value < 0 else ''}¥{abs(Decimal(value)):,.2f}"
 
 
 def cell(value: Any, kind: str = "text") -> Any:

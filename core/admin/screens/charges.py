@@ -39,7 +39,7 @@ REASON = Field("reason", "long", _l("Reason"), True, max_length=500)
 MONTH = Field(
     "month",
     "text",
-    _l("Month"),
+    _l("Month to close"),
     True,
     max_length=7,
     help=_l("Such as 2026-01"),
@@ -77,7 +77,7 @@ SPEC = ListSpec(
         ListColumn("record", _l("Record"), lambda c: c.record.number, "code", link=_record_page),
         ListColumn("clause", _l("Clause"), lambda c: c.clause, "code"),
         ListColumn("month", _l("Posting month"), lambda c: c.month, "code"),
-        ListColumn("created", _l("Added at"), lambda c: c.created_at, "moment", order="newest", card="hide"),
+        ListColumn("created", _l("Entered at"), lambda c: c.created_at, "moment", order="newest", card="hide"),
         ListColumn("payer_ref", _l("Payer's key"), lambda c: c.payer_ref, "code", visible=False),
         ListColumn("quantity", _l("Quantity"), lambda c: c.quantity, "number", visible=False),
         ListColumn("price", _l("Price"), lambda c: c.price, "money", visible=False),
@@ -89,7 +89,7 @@ SPEC = ListSpec(
         Filter("payer", _l("Payer"), "choice", among(Charge.payer), PAYERS),
         Filter("month", _l("Posting month (such as 2026-01)"), "text", _equals(Charge.month)),
         Filter("clause", _l("Clause"), "text", _equals(Charge.clause)),
-        Filter("created", _l("Added at"), "dates", between(Charge.created_at)),
+        Filter("created", _l("Entered at"), "dates", between(Charge.created_at)),
     ),
     quick=(
         QuickFilter("quoted", _l("Waiting for consent"), lambda s, _c: s.where(Charge.state == QUOTED)),
@@ -109,17 +109,13 @@ class ChargeScreen(ListScreen):
     permission = charges.VIEW
     export_permission = charges.VIEW
     icon = "list"
+    list_template = "admin/charges.html"
 
     def list_spec(self) -> ListSpec:
         return SPEC
 
     def row_url(self, row: Charge) -> str:
         return record_url(row)
-
-    def create_url(self) -> str:
-        return self.get_url(".close_view") if may(charges.HANDLE, g.unit.id) else ""
-
-    create_label = _l("Close a month")
 
     @expose("/record/<record_id>")
     def record(self, record_id: str) -> Answer:

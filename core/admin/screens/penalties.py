@@ -15,6 +15,7 @@ from sqlalchemy.orm import joinedload
 
 from core.admin import money_words
 from core.admin.categories import RULES, WORK
+from core.admin.clauses import clause_title
 from core.admin.forms import FieldsForm, form_from_fields
 from core.admin.listing import Filter, ListColumn, ListContext, ListSpec, Ordering, QuickFilter, among, between
 from core.admin.views import Answer, ListScreen
@@ -63,6 +64,11 @@ def _by_name(statement: Select[Any], text: str, _context: ListContext) -> Select
     return statement.where(Penalty.user_id.in_(named) | Penalty.record_id.in_(numbered))
 
 
+def clause_words(clause_id: str) -> str:
+    """Return the number of a clause and its short title."""
+    return f"{clause_id} {clause_title(clause_id)}".strip()
+
+
 def _name(row: Penalty) -> str:
     return row.user.name if row.user else _("Nobody")
 
@@ -73,8 +79,8 @@ _AMOUNT = ListColumn(
 _SHARED = (
     ListColumn("state", _l("State"), money_words.penalty_badge, "badge", card="badge"),
     _AMOUNT,
-    ListColumn("clause", _l("Clause"), lambda p: p.clause, "code"),
-    ListColumn("broken", _l("Clause that was broken"), lambda p: p.broken, "code"),
+    ListColumn("clause", _l("Clause"), lambda p: clause_words(p.clause)),
+    ListColumn("broken", _l("Clause that was broken"), lambda p: clause_words(p.broken)),
     ListColumn("record", _l("Record"), lambda p: p.record.number, "code", link=_record_page),
     ListColumn("statement", _l("Statement"), lambda p: bool(p.statement), "bool"),
     ListColumn("created", _l("Proposed at"), lambda p: p.created_at, "moment", order="newest"),
@@ -90,7 +96,7 @@ SPEC = ListSpec(
     title=_l("Penalty proposals"),
     model=Penalty,
     base=_base,
-    columns=(ListColumn("user", _l("Person"), _name, link=penalty_url, card="title"), *_SHARED),
+    columns=(ListColumn("user", _l("Person concerned"), _name, link=penalty_url, card="title"), *_SHARED),
     orderings=_ORDERINGS,
     filters=(_STATE, Filter("clause", _l("Clause"), "text", _by_clause), _CREATED),
     quick=(_WAITING, QuickFilter("stated", _l("With a statement"), lambda s, _c: s.where(Penalty.statement != ""))),
@@ -104,7 +110,7 @@ MINE = ListSpec(
     model=Penalty,
     base=_mine,
     columns=(
-        ListColumn("clause", _l("Clause"), lambda p: p.clause, "code", link=penalty_url, card="title"),
+        ListColumn("clause", _l("Clause"), lambda p: clause_words(p.clause), link=penalty_url, card="title"),
         *(one for one in _SHARED if one.key != "clause"),
     ),
     orderings=_ORDERINGS,
@@ -126,6 +132,9 @@ class PenaltyList(ListScreen):
     def list_spec(self) -> ListSpec:
         return SPEC
 
+    def is_active(self) -> bool:
+        return super().is_active() or bool(g.get("penalty_of_another"))
+
     def row_url(self, row: Penalty) -> str:
         return penalty_url(row)
 
@@ -139,6 +148,9 @@ class PenaltyScreen(ListScreen):
 
     def list_spec(self) -> ListSpec:
         return MINE
+
+    def is_active(self) -> bool:
+        return super().is_active() and not g.get("penalty_of_another")
 
     def row_url(self, row: Penalty) -> str:
         return penalty_url(row)
@@ -176,6 +188,7 @@ class PenaltyScreen(ListScreen):
     ) -> Answer:
         failed = statement is not None or decision is not None
         own = row.user_id is not None and row.user_id == g.actor.id
+        g.penalty_of_another = not own  # which of the two menu entries the page belongs to
         decides = penalties.may_decide(row)
         if own and row.state == PROPOSED and statement is None:
             statement = form_from_fields((STATEMENT,), {"statement": row.statement}, fresh=failed)
