@@ -18,7 +18,7 @@ from flask_babel import force_locale
 from sqlalchemy import func, select, update
 
 from core.cases.models import Case
-from core.cases.services import call_attempt, register_case
+from core.cases.services import CASE, call_attempt, register_case
 from core.customers.models import Customer
 from core.customers.services import COUNTER, create_customer
 from core.kernel import clock
@@ -27,14 +27,14 @@ from core.kernel.errors import AppError
 from core.kernel.numbering import raise_to
 from core.kernel.outbox import DONE, Outbox
 from core.records.attachments import attach
-from core.records.engine import index, perform
+from core.records.engine import index, perform, record_fact
 from core.records.models import OPEN_CATEGORIES, Record
 from core.records.services import comment, remind, set_stage, watch
 from core.rules import official_table
 from core.units.models import Stage, Unit
 from core.units.switches import enable, installed
 
-from . import lives
+from . import lives, rules
 from .lives import Act
 from .people import Team, load, make_teams
 
@@ -75,6 +75,7 @@ def fill(progress: Progress = lambda *_: None) -> int:
             teams = make_teams()
             _switch_on(teams)
             _make_stages(teams)
+            rules.set_clauses(teams, now, _as)
         customers = {team.unit.id: _make_customers(team, rng, now, progress) for team in teams}
         plots = sorted((plot for team in teams for plot in _plots(team, now, rng)), key=lambda plot: plot[0])
         for done, (received, team, story, stop) in enumerate(plots, start=1):
@@ -85,7 +86,8 @@ def fill(progress: Progress = lambda *_: None) -> int:
                 work.expunge_all()
         _ask_plugins(teams)
         _find_again()
-        _set_next_due(now, rng)
+        _promise(teams, now, rng)
+        rules.ask_for_excuses(teams, rng, _as)
         _remind_people(teams, now, rng)
         # What happened in the demonstration's past need not be announced to anybody.
         work.execute(update(Outbox).values(state=DONE))
@@ -238,6 +240,9 @@ def _do(record: Record, act: Act, people: dict[str, int]) -> None:
     if act.name == "call_attempt":
         call_attempt(record.id, act.data, timezone="UTC")
         return
+    if act.name == "progress":
+        record_fact(record.id, "progress", note=act.data["note"])
+        return
     data = {**act.data, "assignee_id": people["field"]} if act.name == "assign" else act.data
     perform(record.id, act.name, data)
     if act.name == "wait":
@@ -267,12 +272,17 @@ def _half_hour(moment: datetime) -> datetime:
     return moment.replace(minute=moment.minute // 30 * 30, second=0, microsecond=0)
 
 
-def _set_next_due(now: datetime, rng: random.Random) -> None:
-    """Give open cases a next due time, some of them past; a derived column, so versions stay."""
-    for key in session().scalars(select(Record.id).where(Record.category.in_(OPEN_CATEGORIES))).all():
-        if rng.random() < 0.8:
-            due = _half_hour(now + timedelta(hours=rng.choice((-30, -6, -1, 0.5, 2, 5, 9, 26, 50))))
-            session().execute(update(Record).where(Record.id == key).values(next_due_at=due))
+def _promise(teams: list[Team], now: datetime, rng: random.Random) -> None:
+    """Let somebody promise a time for some of the open cases; what clauses ask for stands beside it."""
+    for team in teams:
+        open_ones = select(Record.id).where(
+            Record.unit_id == team.unit.id, Record.type == CASE.code, Record.category.in_(OPEN_CATEGORIES)
+        )
+        for key in session().scalars(open_ones.order_by(Record.id)).all():
+            if rng.random() < 0.3:
+                due = _half_hour(now + timedelta(hours=rng.choice((2, 5, 9, 26, 50))))
+                with _as(team.pick(rng, "lead").id):
+                    perform(key, "set_due", {"due": due.isoformat()})
 
 
 def _remind_people(teams: list[Team], now: datetime, rng: random.Random) -> None:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from core.cases.vocabulary import FAULT_TYPES, IMPACTS
+
 CHANNELS = ("phone", "phone", "phone", "wechat", "wechat", "online", "visit", "email")
 WAITS = (
     ("parts", "等待配件到货，供应商承诺三天内发出"),
@@ -23,6 +25,9 @@ COMMENTS = (
     "请现场多拍几张照片留档。",
     "客户希望周末上门，注意安排。",
 )
+FAULTS = tuple(code for code, _ in FAULT_TYPES)
+EXTENTS = tuple(code for code, _ in IMPACTS)
+PROGRESS = ("配件已发出，预计后天到货", "师傅已约好明天上午再次上门", "正在等厂家技术答复，今天内再联系")
 RATINGS = ("5", "5", "5", "4", "4", "4", "3", "3", "2", "1")
 
 
@@ -40,7 +45,10 @@ def life_of(story: dict[str, Any], rng: random.Random) -> list[Act]:
     """Return the whole life of a case, from the first step after registering to the archive."""
     urgency = "urgent" if story.get("urgent") else "normal"
     severity = "serious" if story["nature"] == "complaint" else "general"
-    classify = Act("classify", "desk", {"nature": story["nature"], "urgency": urgency, "severity": severity})
+    judged = {"nature": story["nature"], "urgency": urgency, "severity": severity}
+    if story["nature"] != "inquiry" and rng.random() < 0.9:
+        judged |= {"fault_type": rng.choice(FAULTS), "impact": rng.choice(EXTENTS)}
+    classify = Act("classify", "desk", judged, (0.1, 2))
     if story["nature"] == "inquiry":
         middle = [classify, Act("answer", "desk", {"answer": story["answer"]}, (0.3, 6))]
     else:
@@ -50,16 +58,16 @@ def life_of(story: dict[str, Any], rng: random.Random) -> list[Act]:
 
 def _reception(classify: Act, rng: random.Random) -> Iterator[Act]:
     if rng.random() < 0.7:
-        yield Act("forward", "desk", {"position": "after_sales", "reason": "请尽快安排处理"})
+        yield Act("forward", "desk", {"position": "after_sales", "reason": "请尽快安排处理"}, (0.05, 1.2))
     if rng.random() < 0.15:
         yield Act("call_attempt", "desk", {"result": "no_answer", "reason": "响铃无人接听，稍后再拨"})
-    yield Act("contact", "desk", {"reason": "已电话联系客户，确认故障现象和上门时间"})
+    yield Act("contact", "desk", {"reason": "已电话联系客户，确认故障现象和上门时间"}, (0.05, 1.2))
     yield classify
 
 
 def _work(story: dict[str, Any], rng: random.Random) -> Iterator[Act]:
-    if rng.random() < 0.5:
-        yield Act("plan", "lead", {"plan": story["plan"], "agreed": "1"}, (0.5, 8))
+    if rng.random() < 0.8:
+        yield Act("plan", "lead", {"plan": story["plan"], "agreed": "1"}, (0.2, 4))
     yield Act("assign", "lead", {"distance_km": rng.choice((3, 8, 12, 26, 41, 80, 152, 301, 640))}, (0.3, 6))
     if rng.random() < 0.06:
         yield Act("decline", "field", {"reason": "当天已有两单，路程冲突"})
@@ -75,7 +83,8 @@ def _work(story: dict[str, Any], rng: random.Random) -> Iterator[Act]:
     if rng.random() < 0.2:
         why, reason = rng.choice(WAITS)
         yield Act("wait", "field", {"why": why, "reason": reason}, (0.3, 2))
-        yield Act("resume", "field", {"reason": "条件具备，继续处理"}, (20, 90))
+        yield Act("progress", "desk", {"note": rng.choice(PROGRESS)}, (1, 16))
+        yield Act("resume", "field", {"reason": "条件具备，继续处理"}, (20, 70))
     if rng.random() < 0.3:
         yield Act("photo", "field", {}, (0.1, 0.5))
     yield Act("solve", "field", _result(story), (0.5, 5))

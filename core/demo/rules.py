@@ -1,0 +1,67 @@
+"""The rules' part of the demonstration: clauses that units have set, a change to come, lateness to be excused."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from core.kernel import clock
+from core.kernel.database import session
+from core.rules import approvals
+from core.rules.excuses import ask_excuse
+from core.rules.obligation_models import LATE, Obligation
+from core.rules.settings import set_clause
+from core.units.models import Unit
+
+from .people import Team
+
+As = Callable[[int], AbstractContextManager[None]]
+EXCUSES = (
+    "客户所在园区临时封路，已当场电话告知客户。",
+    "厂家配件到货延误，供应商已书面说明。",
+    "客户改约两次，通话记录已附在时间线里。",
+)
+
+
+def set_clauses(teams: list[Team], now: datetime, act_as: As) -> None:
+    """Let the units choose their clauses at their beginning, with changes planned for later days."""
+    head = teams[0]
+    today = clock.day_in(head.unit.timezone)
+    changed = clock.day_in(head.unit.timezone, now - timedelta(days=30))
+    coming = clock.day_in(head.unit.timezone, now + timedelta(days=20))
+    with act_as(head.people["service_leader"][0].id):
+        for clause in ("R17-7.1.3a", "R17-7.1.3b", "R17-7.2.1", "R17-7.2.2b"):
+            set_clause(head.unit.id, clause, {}, holds=True, starts_on=today, reason="集团统一执行转交与答复时限")
+        set_clause(
+            head.unit.id,
+            "R01-5.2b",
+            {"limit": "12"},
+            starts_on=changed,
+            reason="客户反映首次答复慢",
+        )
+        set_clause(head.unit.id, "R01-4.4", {"limit": "4"}, starts_on=coming, reason="新年起加快处理")
+    for team in teams[1:]:
+        if team.data["kind"] == "hotel":
+            _hotel(team.unit, today)
+
+
+def _hotel(unit: Unit, today: object) -> None:
+    set_clause(unit.id, "R01-5.2b", {"limit": "2"}, starts_on=today, reason="住店客人的问题两小时内答复")
+    set_clause(unit.id, "R17-7.1.3a", {}, holds=False, starts_on=today, reason="酒店内部不转交")
+
+
+def ask_for_excuses(teams: list[Team], rng: random.Random, act_as: As) -> None:
+    """Let a few late matters of the headquarters wait for an excuse, and one have it."""
+    head = teams[0]
+    late = select(Obligation.id).where(Obligation.unit_id == head.unit.id, Obligation.state == LATE)
+    chosen = session().scalars(late.order_by(Obligation.id.desc()).limit(len(EXCUSES))).all()
+    for number, (key, reason) in enumerate(zip(chosen, EXCUSES, strict=False)):
+        with act_as(head.pick(rng, "lead").id):
+            wanted = ask_excuse(key, reason)
+        if number == 0:
+            with act_as(head.people["service_leader"][0].id):
+                approvals.agree(wanted.id, "情况属实")
