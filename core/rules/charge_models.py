@@ -141,7 +141,7 @@ class ClosedMonth(UnitScoped, Base):
     __audit_words__ = MappingProxyType(
         {
             "": _l("Closed month"),
-            "month": _l("Month"),
+            "month": _l("Closed month"),
             "closed_at": _l("Closed at"),
             "closed_by": _l("Closed by"),
         }
