@@ -180,6 +180,7 @@ class WorkingCalendar:
         self._off = frozenset(day.toordinal() for day in self.terms.off) if used != OWN else frozenset()
         self._work = frozenset(day.toordinal() for day in self.terms.work) if used == ALL else frozenset()
         self._table: _Table | None = None
+        self._midnights: dict[int, int] = {}
 
     @property
     def version(self) -> str:
@@ -416,7 +417,10 @@ class WorkingCalendar:
                     yield number, kept
 
     def _midnight(self, number: int) -> int:
-        return self._instant(number, 0)
+        known = self._midnights.get(number)
+        if known is None:
+            known = self._midnights[number] = self._instant(number, 0)
+        return known
 
     def _instant(self, number: int, seconds: int, *, last: bool = False) -> int:
         """Return when the wall clock shows this time: the first or ``last`` time; a missing hour is its end."""

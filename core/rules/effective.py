@@ -77,12 +77,27 @@ def effective(unit_id: int, clause: Clause | str, at: datetime | None = None) ->
         LookupError: no such clause.
     """
     one = current_rulebook().clauses[clause] if isinstance(clause, str) else clause
-    day = clock.day_in(unit_facts(unit_id).timezone, at)
     kept: dict[Any, Effective] = session().info.setdefault("effective", {})
-    key = (unit_id, one.id, day)
+    if (lasting := kept.get((unit_id, one.id))) is not None:
+        return lasting
+    day = clock.day_in(unit_facts(unit_id).timezone, at)
+    key: tuple[Any, ...] = (unit_id, one.id, day)
     if key not in kept:
+        if all(version.clause != one.id for version in versions_of(unit_id)):
+            key = (unit_id, one.id)  # nobody ever set it: the same on every day
         kept[key] = resolve(one, line_at(unit_id, day), versions_of(unit_id), day)
     return kept[key]
+
+
+def never_on(unit_id: int) -> frozenset[str]:
+    """Return the clauses that are off in a unit and that nobody ever set there or above."""
+    kept: dict[int, frozenset[str]] = session().info.setdefault("clauses_never_on", {})
+    if unit_id not in kept:
+        book = current_rulebook()
+        touched = {one.clause for one in versions_of(unit_id)}
+        off = (one for one in book.clauses.values() if not (one.on and book.regulations[one.regulation].on))
+        kept[unit_id] = frozenset(one.id for one in off if one.id not in touched)
+    return kept[unit_id]
 
 
 def holds(unit_id: int, clause_id: str, at: datetime | None = None) -> bool:
@@ -230,5 +245,5 @@ def sources(ids: Iterable[int]) -> list[Source]:
 
 def forget() -> None:
     """Drop what this session has kept: settings or the tree have changed."""
-    for name in ("effective", "clause_versions", "unit_parents"):
+    for name in ("effective", "clause_versions", "clauses_never_on", "unit_parents"):
         session().info.pop(name, None)

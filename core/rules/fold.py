@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -69,8 +69,14 @@ def in_order(facts: Iterable[Happened]) -> list[Happened]:
     return sorted(facts, key=lambda one: (one.at, one.order, one.seq))
 
 
-def episodes(rule: DeadlineRule, facts: Sequence[Happened]) -> list[Episode]:
-    """Return the runs of a clause on a record whose facts (``in_order``) these are."""
+def episodes(rule: DeadlineRule, facts: Sequence[Happened], kinds: Set[str] | None = None) -> list[Episode]:
+    """Return the runs of a clause on a record whose facts (``in_order``) these are.
+
+    ``kinds`` are theirs, where the caller has many rules for the same facts.
+    """
+    kinds = {one.kind for one in facts} if kinds is None else kinds
+    if kinds.isdisjoint(rule.start):
+        return []
     found: list[Episode] = []
     current: Episode | None = None
     for fact in facts:
@@ -90,7 +96,7 @@ def episodes(rule: DeadlineRule, facts: Sequence[Happened]) -> list[Episode]:
             current = None
         elif rule.moves and _begins(rule, fact):
             current.root = fact
-    _add_what_concerns(rule, found, facts)
+    _add_what_concerns(rule, found, facts, kinds)
     return found
 
 
@@ -98,11 +104,13 @@ def _begins(rule: DeadlineRule, fact: Happened) -> bool:
     return fact.kind in rule.start and (rule.starts is None or rule.starts(fact))
 
 
-def _add_what_concerns(rule: DeadlineRule, found: Sequence[Episode], facts: Sequence[Happened]) -> None:
+def _add_what_concerns(
+    rule: DeadlineRule, found: Sequence[Episode], facts: Sequence[Happened], kinds: Set[str]
+) -> None:
     """Give each episode its pauses, and the facts that excuse it or release it from its terms."""
-    if not found:
+    spans = [] if STAGE not in kinds and kinds.isdisjoint(rule.pause) else pauses(rule, facts)
+    if not spans and kinds.isdisjoint(ABOUT_CLAUSES):
         return
-    spans = pauses(rule, facts)
     about = [f for f in facts if f.kind in ABOUT_CLAUSES and f.data.get("clause") in (rule.clause, "")]
     for one in found:
         if spans:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Text, cast, delete, func, insert, select
 
 from core.kernel import clock
 from core.kernel.audit import plain
@@ -22,12 +24,13 @@ from core.units.switches import enabled_plugins
 
 from . import unit_calendars
 from .calendar import WorkingCalendar
-from .effective import Effective, effective
-from .fold import ABOUT_CLAUSES, STAGE, Episode, Outcome, Terms, episodes, in_order, judge, thaw_term
+from .effective import Effective, effective, never_on
+from .fold import ABOUT_CLAUSES, STAGE, Episode, Terms, episodes, in_order, judge, thaw_term
 from .kinds import DeadlineRule, Happened
 from .obligation_models import LATE, OPEN, PENDING, Breach, Obligation
 from .registry import current_rules
 from .responsible import responsible
+from .rulebook import current_rulebook
 
 CHUNK = 500
 Key = tuple[int, str, int]
@@ -75,12 +78,49 @@ _COLUMNS = (
     "responsible_id",
     "provisional",
 )
+_COMPARED = (*_COLUMNS, "month")
+
+
+class Held(NamedTuple):
+    """A row there is, as far as the fold compares it: ``compared`` holds ``_COMPARED``, ``text`` its terms."""
+
+    id: int
+    record_id: int
+    clause: str
+    root_fact_id: int
+    text: str
+    state: str
+    due_at: datetime | None
+    responsible_id: int | None
+    compared: Any
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        return _frozen_of(self.text)
+
+
+# Terms as text: those of one clause are mostly the same, and are read once.
 _HELD = select(
-    *(
-        getattr(Obligation, name)
-        for name in ("id", "record_id", "clause", "root_fact_id", "month", "position", "terms", *_COLUMNS)
-    )
+    Obligation.id,
+    Obligation.record_id,
+    Obligation.clause,
+    Obligation.root_fact_id,
+    cast(Obligation.terms, Text),
+    *(getattr(Obligation, name) for name in _COMPARED),
 )
+
+
+@lru_cache(maxsize=4096)
+def _frozen_of(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _terms_in(text: str) -> Terms:
+    return thawed_terms(_frozen_of(text))
+
+
 _FACTS = select(Fact.record_id, Fact.id, Fact.seq, Fact.kind, Fact.at, Fact.data, Fact.actor_id)
 
 
@@ -135,8 +175,17 @@ def _refresh(
     return changes
 
 
-def _held_by(ids: Sequence[int]) -> Sequence[Any]:
-    return session().execute(_HELD.where(Obligation.record_id.in_(ids))).all()
+def _held_by(ids: Sequence[int]) -> list[Held]:
+    found = []
+    for row in session().execute(_HELD.where(Obligation.record_id.in_(ids))):
+        key, record_id, clause, root, text, *compared = row
+        found.append(
+            Held(key, record_id, clause, root, text, compared[_STATE], compared[_DUE], compared[_WHO], compared)
+        )
+    return found
+
+
+_STATE, _DUE, _WHO = (_COMPARED.index(name) for name in ("state", "due_at", "responsible_id"))
 
 
 Standing = tuple[str, datetime | None]  # state and limit of an obligation
@@ -189,91 +238,81 @@ def plan(
 ) -> Changes:
     """Compare what the facts ask for with the rows there are (``held``, of the rules' clauses)."""
     changes = Changes()
-    rows = {(row.record_id, row.clause, row.root_fact_id): row for row in held}
+    rows = {(row.clause, row.root_fact_id): row for row in held}
+    kinds = {one.kind for one in facts}
+    off = never_on(head.unit_id) - {clause for clause, _root in rows}
+    zone = ZoneInfo(unit_facts(head.unit_id).timezone)
     for rule in rules:
-        if not rule.applies(snapshot):
+        if rule.clause in off or not rule.applies(snapshot):
             continue
-        for one in episodes(rule, facts):
-            row = rows.get((head.id, rule.clause, one.root.id))
-            found = _worked_out(head, rule, one, facts, row, snapshot)
-            if found is None:
-                continue
-            if row is None:
-                changes.new.append(found)
-            else:
-                del rows[head.id, rule.clause, one.root.id]
-                _compare(row, found, changes)
-            _note_breach(row, found, changes)
-    for key, row in rows.items():
-        changes.gone.append(row.id)
-        if row.due_at is not None:
-            changes.mended.append(key)
+        for one in episodes(rule, facts, kinds):
+            row = rows.pop((rule.clause, one.root.id), None)
+            found = _worked_out(head, zone, rule, one, facts, row, snapshot)
+            if found is not None:
+                _compare(head, rule.clause, one.root.id, row, found, changes)
+            elif row is not None:
+                _drop(row, changes)
+    for row in rows.values():
+        _drop(row, changes)
     return changes
 
 
+def _drop(row: Held, changes: Changes) -> None:
+    changes.gone.append(row.id)
+    if _may_be_announced(row):
+        changes.mended.append((row.record_id, row.clause, row.root_fact_id))
+
+
 def _worked_out(
-    head: Head, rule: DeadlineRule, one: Episode, facts: Sequence[Happened], row: Any, snapshot: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """Return an obligation's row, or None where its clause was not on when the episode began."""
+    head: Head,
+    zone: ZoneInfo,
+    rule: DeadlineRule,
+    one: Episode,
+    facts: Sequence[Happened],
+    row: Held | None,
+    snapshot: Mapping[str, Any],
+) -> tuple[list[Any], dict[str, Any]] | None:
+    """Return what is compared of an obligation, and its terms; None where its clause was off when it began."""
     frozen, terms = _terms_of(head, rule, one, row, snapshot)
     if frozen is None or terms is None:
         return None
     outcome = judge(rule, one, terms)
-    if outcome.problem:
-        frozen = {**frozen, "problem": outcome.problem}
+    if outcome.problem != frozen.get("problem", ""):
+        frozen = {name: value for name, value in frozen.items() if name != "problem"}
+        frozen |= {"problem": outcome.problem} if outcome.problem else {}
+    start, end = one.root.at, one.end
     position = current_position(rule.clause)
-    return {
-        "unit_id": head.unit_id,
-        "record_id": head.id,
-        "clause": rule.clause,
-        "root_fact_id": one.root.id,
-        "month": _month(head.unit_id, one.root.at),
-        "start_at": one.root.at,
-        "end_fact_id": one.end.id if one.end else None,
-        "excuse_fact_id": one.excuse.id if one.excuse else None,
-        "responsible_id": _who(head, one, row, outcome, position, facts),
-        "position": position,
-        "terms": frozen,
-        **{name: getattr(outcome, name) for name in _OF_OUTCOME},
-    }
-
-
-_OF_OUTCOME = (
-    "state",
-    "due_at",
-    "target_at",
-    "warn_at",
-    "ended_at",
-    "late_seconds",
-    "late_days",
-    "provisional",
-)
+    who = responsible(head.unit_id, position, facts, start=start, due=outcome.due_at, end=end)
+    compared = [
+        outcome.state,
+        start,
+        outcome.due_at,
+        outcome.target_at,
+        outcome.warn_at,
+        outcome.ended_at,
+        end.id if end else None,
+        one.excuse.id if one.excuse else None,
+        outcome.late_seconds,
+        outcome.late_days,
+        who,
+        outcome.provisional,
+        _month(zone, start),
+    ]
+    return compared, frozen
 
 
 def current_position(clause_id: str) -> str:
     """Return the position a clause holds responsible, '' where it names none."""
-    from .rulebook import current_rulebook
-
     return current_rulebook().clauses[clause_id].responsible
 
 
-def _who(
-    head: Head, one: Episode, row: Any, outcome: Outcome, position: str, facts: Sequence[Happened]
-) -> int | None:
-    """Who answers is settled with the obligation; until then it follows the assignments."""
-    if row is not None and row.ended_at is not None and row.ended_at == outcome.ended_at:
-        kept: int | None = row.responsible_id
-        return kept
-    return responsible(head.unit_id, position, facts, start=one.root.at, due=outcome.due_at, end=one.end)
-
-
 def _terms_of(
-    head: Head, rule: DeadlineRule, one: Episode, row: Any, snapshot: Mapping[str, Any]
+    head: Head, rule: DeadlineRule, one: Episode, row: Held | None, snapshot: Mapping[str, Any]
 ) -> tuple[dict[str, Any] | None, Terms | None]:
     """Reuse what the obligation froze, unless a release applied new terms to it since."""
     released = one.release.id if one.release else None
-    if row is not None and row.terms.get("released") == released:
-        return row.terms, thawed_terms(row.terms)
+    if row is not None and (frozen := row.terms).get("released") == released:
+        return frozen, _terms_in(row.text)
     at = one.settled.at if one.settled else one.root.at
     found = effective(head.unit_id, rule.clause, at)
     if not found.holds:
@@ -321,25 +360,47 @@ def thawed_terms(kept: Mapping[str, Any]) -> Terms:
     return Terms(thaw_term(kept["term"]), unit_calendars.thaw(kept["calendar"]), target)
 
 
-def _month(unit_id: int, at: datetime) -> str:
-    return at.astimezone(ZoneInfo(unit_facts(unit_id).timezone)).strftime("%Y-%m")
+def _month(zone: ZoneInfo, at: datetime) -> str:
+    local = at.astimezone(zone)
+    return f"{local.year:04d}-{local.month:02d}"
 
 
-def _compare(row: Any, found: Mapping[str, Any], changes: Changes) -> None:
-    different = {name: found[name] for name in (*_COLUMNS, "terms", "month") if getattr(row, name) != found[name]}
-    if not different:
+def _compare(
+    head: Head,
+    clause: str,
+    root: int,
+    row: Held | None,
+    found: tuple[list[Any], dict[str, Any]],
+    changes: Changes,
+) -> None:
+    compared, frozen = found
+    if row is not None and row.compared == compared and row.terms == frozen:
         return
-    if "due_at" in different:
-        different["warned_at"] = None
-    changes.changed.append({"id": row.id, "unit_id": found["unit_id"], **different})
+    new = dict(zip(_COMPARED, compared, strict=True))
+    key = {"unit_id": head.unit_id, "record_id": head.id, "clause": clause, "root_fact_id": root}
+    if row is None:
+        changes.new.append({**key, **new, "position": current_position(clause), "terms": frozen})
+    else:
+        other = {name: new[name] for name, old in zip(_COMPARED, row.compared, strict=True) if new[name] != old}
+        if row.terms != frozen:
+            other["terms"] = frozen
+        if "due_at" in other:
+            other["warned_at"] = None
+        changes.changed.append({"id": row.id, "unit_id": head.unit_id, **other})
+    _note_breach(row, {**key, **new}, changes)
 
 
-def _note_breach(row: Any, found: Mapping[str, Any], changes: Changes) -> None:
+def _note_breach(row: Held | None, found: Mapping[str, Any], changes: Changes) -> None:
     if found["state"] == LATE:
         if row is None or row.state != LATE:
             changes.broken.append(dict(found))
-    elif row is not None and row.due_at is not None and (found["state"] not in PENDING or _moved_later(row, found)):
+    elif row is not None and _may_be_announced(row) and (found["state"] not in PENDING or _moved_later(row, found)):
         changes.mended.append((found["record_id"], found["clause"], found["root_fact_id"]))
+
+
+def _may_be_announced(row: Held) -> bool:
+    """Only what was late, or overdue, can have been announced: nothing else need be looked up."""
+    return row.state == LATE or (row.due_at is not None and row.due_at <= clock.now())
 
 
 def _moved_later(row: Any, found: Mapping[str, Any]) -> bool:

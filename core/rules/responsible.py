@@ -67,27 +67,26 @@ def last_assigned(facts: Sequence[Happened]) -> int | None:
 
 def holder(unit_id: int, position: str, day: date) -> int | None:
     """Return who has held a position longest on a day, in the unit itself or else the nearest one above."""
-    line = unit_facts(unit_id).line
-    held = _held(line)
-    for unit in reversed(line):
-        for one in held.get(unit, ()):
-            if one.position == position and one.first_day <= day and (one.last_day is None or day <= one.last_day):
-                return one.user_id
-    return None
+    return _first(_held(unit_facts(unit_id).line).get(position, ()), day)
 
 
 def head_of(unit_id: int, day: date) -> int | None:
     """Return who heads a unit on a day."""
-    for position in HEADS:
-        found = holder(unit_id, position, day)
-        if found is not None:
-            return found
+    held = _held(unit_facts(unit_id).line)
+    found = (_first(held.get(position, ()), day) for position in HEADS)
+    return next((one for one in found if one is not None), None)
+
+
+def _first(held: Sequence[Held], day: date) -> int | None:
+    for one in held:
+        if one.first_day <= day and (one.last_day is None or day <= one.last_day):
+            return one.user_id
     return None
 
 
-def _held(line: tuple[int, ...]) -> dict[int, list[Held]]:
-    """Return who ever held a position in these units, in one statement for all of them; kept with the session."""
-    kept: dict[tuple[int, ...], dict[int, list[Held]]] = session().info.setdefault("position_holders", {})
+def _held(line: tuple[int, ...]) -> dict[str, list[Held]]:
+    """Return by position who ever held it in these units, those of the last unit first; kept with the session."""
+    kept: dict[tuple[int, ...], dict[str, list[Held]]] = session().info.setdefault("position_holders", {})
     if line not in kept:
         rows = session().execute(
             select(
@@ -101,8 +100,8 @@ def _held(line: tuple[int, ...]) -> dict[int, list[Held]]:
             .where(UserPosition.unit_id.in_(line))
             .order_by(UserPosition.valid_from, UserPosition.id)
         )
-        found: dict[int, list[Held]] = {}
-        for row in rows:
-            found.setdefault(row.unit_id, []).append(Held(*row))
+        found: dict[str, list[Held]] = {}
+        for row in sorted(map(Held._make, rows), key=lambda one: -line.index(one.unit_id)):
+            found.setdefault(row.position, []).append(row)
         kept[line] = found
     return kept[line]
