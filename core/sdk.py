@@ -62,6 +62,7 @@ from core.records.workflow import (
     WorkflowExtension,
     make_workflow,
 )
+from core.rules import charges, penalties
 from core.rules.clocks import Term
 from core.rules.effective import effective
 from core.rules.kinds import (
@@ -154,6 +155,7 @@ __all__ = [
     "after_commit",
     "append_fact",
     "ask",
+    "charges",
     "clean",
     "clock",
     "create_record",
@@ -174,6 +176,7 @@ __all__ = [
     "may",
     "normalise",
     "on_refusal",
+    "penalties",
     "perform",
     "publish",
     "read_id",

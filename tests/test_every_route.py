@@ -50,6 +50,8 @@ OWN = {
     "inbox.index",
     "inbox.read",
     "my.index",
+    "penalty.count_view",
+    "penalty.index_view",
     "record.index",
     "reminders.index",
     "search.index",
