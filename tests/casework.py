@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -15,8 +15,9 @@ from core.kernel import clock
 from core.kernel.database import ScopedSession, session, system_scope
 from core.records.engine import detail_of, perform
 from core.records.models import Fact, Record, RefusalLog
+from core.rules.setting_models import IN_FORCE, ClauseSetting
 from core.units.models import Setting, Unit
-from core.users.models import User
+from core.users.models import Position, User, UserPosition
 from core.users.permissions import CORE_PERMISSIONS
 from core.users.positions import seed_positions
 from tests.helpers import as_system, current, in_scope, make_unit, make_user
@@ -95,6 +96,46 @@ class Office:
             "refer": {"position": "technical_office", "reason": "材料问题拿不准"},
             "escalate": {"level": "gm", "reason": "客户不满"},
         }.get(step, {})
+
+    def clause(self, *clauses: str, on: bool = True, **values: Any) -> None:
+        """Switch clauses on or off in the unit since long ago, with parameters."""
+        with as_system() as work:
+            work.add_all(
+                ClauseSetting(
+                    unit_id=self.unit.id,
+                    clause=one,
+                    starts_on=date(2020, 1, 1),
+                    holds=on,
+                    values=values,
+                    reason="test",
+                    open_records="keep",
+                    state=IN_FORCE,
+                    created_at=clock.now(),
+                    schema=1,
+                )
+                for one in clauses
+            )
+
+    def clause_settings_gone(self) -> None:
+        """Let the unit's clauses be as shipped again."""
+        with as_system() as work:
+            for row in work.scalars(select(ClauseSetting).where(ClauseSetting.unit_id == self.unit.id)):
+                work.delete(row)
+
+    def staff(self, position: str) -> User:
+        """Add somebody who holds a position as it is shipped."""
+        with as_system() as work:
+            row = work.scalars(select(Position).where(Position.code == position)).one()
+        return make_user(self.unit, name=position, position=row)
+
+    @contextmanager
+    def acting(self, user: User) -> Iterator[ScopedSession]:
+        """Act as somebody from ``staff``, with what their position allows."""
+        with as_system() as work:
+            held = select(Position).join(UserPosition).where(UserPosition.user_id == user.id)
+            allowed = work.scalars(held).one().permissions
+        with in_scope(self.unit, allowed, user) as work:
+            yield work
 
     def set(self, name: str, value: Any) -> None:
         """Set a unit setting such as ``case.signature_rule``."""
