@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -121,7 +122,7 @@ def _terms_in(text: str) -> Terms:
     return thawed_terms(_frozen_of(text))
 
 
-_FACTS = select(Fact.record_id, Fact.id, Fact.seq, Fact.kind, Fact.at, Fact.data, Fact.actor_id)
+_FACTS = select(Fact.record_id, Fact.id, Fact.seq, Fact.kind, Fact.at, cast(Fact.data, Text), Fact.actor_id)
 
 
 # --- after a step ----------------------------------------------------------------------------------
@@ -241,13 +242,13 @@ def plan(
     rows = {(row.clause, row.root_fact_id): row for row in held}
     kinds = {one.kind for one in facts}
     off = never_on(head.unit_id) - {clause for clause, _root in rows}
-    zone = ZoneInfo(unit_facts(head.unit_id).timezone)
+    zone, clauses = ZoneInfo(unit_facts(head.unit_id).timezone), current_rulebook().clauses
     for rule in rules:
         if rule.clause in off or not rule.applies(snapshot):
             continue
         for one in episodes(rule, facts, kinds):
             row = rows.pop((rule.clause, one.root.id), None)
-            found = _worked_out(head, zone, rule, one, facts, row, snapshot)
+            found = _worked_out(head, zone, clauses[rule.clause].responsible, rule, one, facts, row, snapshot)
             if found is not None:
                 _compare(head, rule.clause, one.root.id, row, found, changes)
             elif row is not None:
@@ -266,6 +267,7 @@ def _drop(row: Held, changes: Changes) -> None:
 def _worked_out(
     head: Head,
     zone: ZoneInfo,
+    position: str,
     rule: DeadlineRule,
     one: Episode,
     facts: Sequence[Happened],
@@ -281,8 +283,7 @@ def _worked_out(
         frozen = {name: value for name, value in frozen.items() if name != "problem"}
         frozen |= {"problem": outcome.problem} if outcome.problem else {}
     start, end = one.root.at, one.end
-    position = current_position(rule.clause)
-    who = responsible(head.unit_id, position, facts, start=start, due=outcome.due_at, end=end)
+    who = responsible(head.unit_id, position, facts, start=start, due=outcome.due_at, end=end, zone=zone)
     compared = [
         outcome.state,
         start,
@@ -573,7 +574,8 @@ def _facts_of(ids: Sequence[int], type_code: str) -> dict[int, list[Happened]]:
     """Return the facts of records of one type, in order."""
     ranks = _ranks(type_code)
     found: dict[int, list[Happened]] = {one: [] for one in ids}
-    for record_id, fact_id, seq, kind, at, data, actor in session().execute(_FACTS.where(Fact.record_id.in_(ids))):
+    for record_id, fact_id, seq, kind, at, text, actor in session().execute(_FACTS.where(Fact.record_id.in_(ids))):
+        data = _NOTHING if text == "{}" else json.loads(text)
         found[record_id].append(Happened(fact_id, seq, kind, at, ranks.get(kind, UNRANKED), data, actor))
     return {key: in_order(facts) for key, facts in found.items()}
 
@@ -587,6 +589,7 @@ def _in_order_of(type_code: str, facts: Iterable[Fact]) -> list[Happened]:
     )
 
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 UNRANKED = 50  # facts of a kind that is not installed any more
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from core.kernel import clock
 from core.kernel.database import session
 from core.units.facts import unit_facts
 from core.users.models import Position, UserPosition
@@ -37,32 +37,44 @@ def responsible(
     start: datetime,
     due: datetime | None,
     end: Happened | None,
+    zone: ZoneInfo | None = None,
 ) -> int | None:
     """Return the user who answers at the limit or the end, whichever came first; None where nobody is to be found.
 
     It looks at the facts (in order) only, never at the time of day: so it is the same whenever it is worked out.
     """
-    if end is not None and (due is None or end.at <= due):
-        known = [one for one in facts if one.key <= end.key]
-    else:
-        known = [one for one in facts if due is None or one.at <= due]
-    assignee = last_assigned(known)
-    if assignee is not None:
-        return assignee
-    day = clock.day_in(unit_facts(unit_id).timezone, min(end.at, due or end.at) if end else due or start)
-    found = holder(unit_id, position, day) if position else None
-    return found if found is not None else head_of(unit_id, day)
-
-
-def last_assigned(facts: Sequence[Happened]) -> int | None:
-    """Return the assignee by the latest of these facts, None where the last one refused the job."""
+    in_time = end is not None and (due is None or end.at <= due)
     for fact in reversed(facts):
-        if fact.kind == "declined":
-            return None
-        if fact.kind == "assigned":
-            found: int | None = fact.data.get("assignee_id")
+        if fact.kind not in ASSIGNMENTS or not _counts(fact, end if in_time else None, due):
+            continue
+        if fact.kind == ASSIGNED and fact.data.get("assignee_id") is not None:
+            found: int | None = fact.data["assignee_id"]
             return found
-    return None
+        break  # refused, or taken away
+    moment = min(end.at, due or end.at) if end else due or start
+    zone = zone or ZoneInfo(unit_facts(unit_id).timezone)
+    return on_duty(unit_id, position, moment.astimezone(zone).date())
+
+
+ASSIGNED, DECLINED = "assigned", "declined"
+ASSIGNMENTS = frozenset({ASSIGNED, DECLINED})
+
+
+def _counts(fact: Happened, end: Happened | None, due: datetime | None) -> bool:
+    """Tell whether a fact came before the end (given where that was in time), else not after the limit."""
+    if end is not None:
+        return fact.key <= end.key
+    return due is None or fact.at <= due
+
+
+def on_duty(unit_id: int, position: str, day: date) -> int | None:
+    """Return who answers where nobody is assigned: a holder of the position, else the head of the unit."""
+    kept: dict[Any, int | None] = session().info.setdefault("on_duty", {})
+    key = (unit_id, position, day)
+    if key not in kept:
+        found = holder(unit_id, position, day) if position else None
+        kept[key] = found if found is not None else head_of(unit_id, day)
+    return kept[key]
 
 
 def holder(unit_id: int, position: str, day: date) -> int | None:
