@@ -367,11 +367,12 @@ def stands(code: str) -> ColumnElement[bool]:
 
 
 class LateBy(NamedTuple):
-    """By how much something is late, in seconds of its term's clock and in days (C0-T12)."""
+    """By how much something is late: seconds of its term's clock, days (C0-T12), and plain seconds (``gone``)."""
 
     term: Term
     seconds: int
     days: int
+    gone: int
 
 
 def lateness(row: Obligation) -> LateBy | None:
@@ -379,10 +380,11 @@ def lateness(row: Obligation) -> LateBy | None:
     if row.due_at is None or row.state not in (LATE, OPEN):
         return None
     term = thaw_term(row.terms["term"])
+    gone = int(((row.ended_at or clock.now()) - row.due_at).total_seconds())
     if row.state == LATE:
-        return LateBy(term, row.late_seconds, row.late_days)
+        return LateBy(term, row.late_seconds, row.late_days, gone)
     try:
         late = late_by(term, row.due_at, clock.now(), unit_calendars.thaw(row.terms["calendar"]))
     except CalendarError:
         return None
-    return LateBy(term, late.seconds, late.days) if late.late else None
+    return LateBy(term, late.seconds, late.days, gone) if late.late else None

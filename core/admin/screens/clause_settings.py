@@ -175,6 +175,9 @@ def _form(clause: Clause) -> FieldsForm:
     line = line_at(g.unit.id, today)
     inherited = resolve(clause, line[:-1], versions_of(g.unit.id), today)
     values = words.form_values(clause, _first_day(clause, today))
+    if request.method != "POST":
+        # A replay proposes values; they are filled in, and nothing holds until somebody saves them.
+        values |= {name: value for name, value in request.args.items() if name.startswith("p_")}
     return form_from_fields(words.form_fields(clause, inherited, dict(positions.choices())), values)
 
 
