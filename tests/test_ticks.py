@@ -87,17 +87,17 @@ def test_who_is_responsible_is_warned_once_and_told_of_the_breach(office):
     key = assigned_case(office)
     limit = open_obligation(key, "R01-4.4")
     tick(limit.warn_at - timedelta(seconds=1))
-    before = [one for one in notices("due_soon") if one[1].startswith("R01-4.4")]
+    before = [one for one in notices("due_soon") if "R01-4.4" in one[1]]
     tick(limit.warn_at)
     tick(limit.warn_at + timedelta(minutes=1))
-    warned = [one for one in notices("due_soon") if one[1].startswith("R01-4.4")]
+    warned = [one for one in notices("due_soon") if "R01-4.4" in one[1]]
     assert before == [] and [who for who, _text in warned] == [office.technician.id]
 
     tick(limit.due_at)  # the last second is still in time
-    assert not [one for one in notices("broken") if one[1].startswith("R01-4.4")]
+    assert not [one for one in notices("broken") if "R01-4.4" in one[1]]
     tick(limit.due_at + timedelta(seconds=1))
     tick(limit.due_at + timedelta(hours=1))
-    told = [who for who, text in notices("broken") if text.startswith("R01-4.4")]
+    told = [who for who, text in notices("broken") if "R01-4.4" in text]
     assert sorted(told) == sorted([office.technician.id, leader.id])
     with reading() as work:
         breach = work.scalars(select(Breach).where(Breach.record_id == key, Breach.clause == "R01-4.4")).one()
@@ -116,7 +116,7 @@ def test_what_was_done_in_time_is_never_announced(office):
 def test_what_is_over_already_is_not_also_warned_of(office):
     key = assigned_case(office)
     tick(open_obligation(key, "R01-4.4").due_at + timedelta(days=1))
-    assert [text for _who, text in notices("due_soon") if text.startswith("R01-4.4")] == []
+    assert [text for _who, text in notices("due_soon") if "R01-4.4" in text] == []
     assert open_obligation(key, "R01-4.4").warned_at is not None
 
 

@@ -6,7 +6,8 @@ The job runner does a round about every minute, ``flask rules tick`` does one by
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -116,15 +117,25 @@ def _warn_record(record: Record) -> int:
             Obligation.record_id == record.id, _IS_OPEN, Obligation.warned_at.is_(None), _warn_by_now()
         )
     )
-    count = 0
-    for one in soon.all():
-        mark = update(Obligation).where(Obligation.id == one.id).values(warned_at=clock.now())
-        session().execute(mark, execution_options={"synchronize_session": False})
-        # What is over by now is told as a breach.
-        if one.due_at is not None and one.due_at >= clock.now() and one.responsible_id:
-            notify(record, DUE_SOON, [one.responsible_id], text_of(one.unit_id, one.clause, one.due_at))
-            count += 1
-    return count
+    found = soon.all()
+    mark = update(Obligation).where(Obligation.id.in_([one.id for one in found])).values(warned_at=clock.now())
+    session().execute(mark, execution_options={"synchronize_session": False})
+    # What is over by now is told as a breach.
+    told = [one for one in found if one.due_at is not None and one.due_at >= clock.now()]
+    _tell(record, DUE_SOON, [(one.clause, one.due_at, {one.responsible_id}) for one in told if one.due_at])
+    return len(told)
+
+
+def _tell(record: Record, kind: str, limits: Sequence[tuple[str, datetime, set[int | None]]]) -> None:
+    """Put one notice into the inbox of each person, however many limits of a record concern them."""
+    by_person: dict[int, list[tuple[datetime, str]]] = defaultdict(list)
+    for clause, due, people in limits:
+        for person in people - {None}:
+            by_person[person or 0].append((due, clause))
+    for person, mine in by_person.items():
+        first = min(due for due, _clause in mine).astimezone(ZoneInfo(unit_facts(record.unit_id).timezone))
+        clauses = ", ".join(clause for _due, clause in sorted(mine))
+        notify(record, kind, [person], f"{clauses} · {first.strftime('%Y-%m-%d %H:%M')}")
 
 
 def break_late() -> int:
@@ -149,21 +160,12 @@ def _overdue() -> ColumnElement[bool]:
 
 def _break_record(record: Record) -> int:
     late = session().scalars(select(Obligation).where(Obligation.record_id == record.id, _overdue())).all()
-    count = 0
-    for one in late:
-        found = obligations.announce(record.id, one.clause, one.root_fact_id)
-        if found is None:
-            continue
-        count += 1
-        if clock.now() - found.due_at <= TELL_WITHIN:
-            people = {found.responsible_id, head_of(record.unit_id, local_day(record.unit_id))} - {None}
-            notify(record, BROKEN, [p for p in people if p], text_of(one.unit_id, one.clause, found.due_at))
-    return count
-
-
-def text_of(unit_id: int, clause: str, due: datetime) -> str:
-    """Name a limit in any language: the clause and its time in the unit's zone."""
-    return f"{clause} · {due.astimezone(ZoneInfo(unit_facts(unit_id).timezone)).strftime('%Y-%m-%d %H:%M')}"
+    made = [obligations.announce(record.id, one.clause, one.root_fact_id) for one in late]
+    fresh = [one for one in made if one is not None]
+    head = head_of(record.unit_id, local_day(record.unit_id))
+    recent = [one for one in fresh if clock.now() - one.due_at <= TELL_WITHIN]
+    _tell(record, BROKEN, [(one.clause, one.due_at, {one.responsible_id, head}) for one in recent])
+    return len(fresh)
 
 
 def _for_records(name: str, wanted: Iterable[ColumnElement[bool]], call: Callable[[Record], int]) -> int:
