@@ -12,6 +12,7 @@ from sqlalchemy import select
 from core.cases.services import register_case
 from core.kernel import clock
 from core.kernel.errors import InvalidData, NotAllowed, NotFound, Refused
+from core.kernel.manifest import PluginError
 from core.records import attachments
 from core.records.engine import ask as possible
 from core.records.engine import perform
@@ -20,7 +21,8 @@ from core.rules import approval_gate, approvals, excuses
 from core.rules.approval_models import REJECTED, Approval
 from core.rules.kinds import ApprovalRule
 from core.rules.obligation_models import EXCUSED, LATE, OPEN, Obligation
-from core.rules.registry import EXTENSION, Registry
+from core.rules.registry import EXTENSION, Registry, build
+from core.rules.rulebook import current_rulebook
 from core.rules.setting_models import ClauseSetting
 from core.users.models import Position
 from tests.approvers import acting, held, make_company, told
@@ -310,6 +312,21 @@ def test_more_money_than_was_agreed_needs_asking_again(company, cancelling):
     with acting(company.gm):
         approvals.agree(again)
     cancel(company, case)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"step": "case.nonsense", "position": "gm"}, "there is no step"),
+        ({"step": "nonsense.cancel", "position": "gm"}, "there is no record type"),
+        ({"step": "case.cancel"}, "does not say which position decides"),
+        ({"step": "case.cancel", "position_from": "who"}, "the clause has no parameter who"),
+    ],
+)
+def test_a_rule_that_cannot_work_stops_the_start(app, given, why):
+    wrong = ApprovalRule(clause="R01-4.4", title={"zh": "取消", "en": "Cancel"}, **given)
+    with app.app_context(), pytest.raises(PluginError, match=why):
+        build([("", wrong)], current_rulebook())
 
 
 def test_only_who_may_take_the_step_asks_and_only_for_what_is_wanted(company, cancelling):

@@ -18,8 +18,9 @@ from core.kernel.database import db
 from tests import helpers
 from tests.casework import ALL, INTAKE, Office, make_office, reading
 
-# Of them three say who acts, one whose limits are provisional; a screen that needs one more must be worth it.
-OF_A_LIST = 9
+# Of them three say who acts, one whose limits are provisional, two what waits for one's approval (in the menu);
+# a screen that needs one more must be worth it.
+OF_A_LIST = 11
 # Seven of them for the clauses: the tree, settings, calendar, official years, positions, obligations, next due.
 OF_A_REGISTRATION = 22
 

@@ -20,7 +20,16 @@ from core.kernel.database import session
 from core.kernel.i18n import current_locale
 from core.records.models import Attachment
 from core.rules import approvals, approvers
-from core.rules.approval_models import AGREED, REJECTED, RETURNED, WAITING, Approval, ApprovalStep, Delegation
+from core.rules.approval_models import (
+    AGREED,
+    REJECTED,
+    RETURNED,
+    STATE_WORDS,
+    WAITING,
+    Approval,
+    ApprovalStep,
+    Delegation,
+)
 from core.rules.effective import effective
 from core.users.models import Position, User
 from core.users.positions import title_of as position_title
@@ -161,7 +170,7 @@ def title_of(row: Approval) -> str:
 
 def state_words(row: Approval) -> Any:
     """Name an approval's state."""
-    return approvals.STATE_WORDS[row.state]
+    return STATE_WORDS[row.state]
 
 
 def state_badge(row: Approval) -> tuple[Any, str]:

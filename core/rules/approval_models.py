@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import Date, ForeignKey, Index, Numeric, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -15,6 +18,13 @@ from core.users.models import User
 
 WAITING, RETURNED, AGREED, REJECTED, WITHDRAWN = "waiting", "returned", "agreed", "rejected", "withdrawn"
 STATES = (WAITING, RETURNED, AGREED, REJECTED, WITHDRAWN)
+STATE_WORDS: Mapping[str, Any] = {
+    WAITING: _l("Waiting for approval"),
+    RETURNED: _l("Sent back for more"),
+    AGREED: _l("Agreed"),
+    REJECTED: _l("Rejected"),
+    WITHDRAWN: _l("Withdrawn"),
+}
 _OPEN = "state IN ('waiting', 'returned')"
 
 
@@ -30,6 +40,27 @@ class Approval(UnitScoped, Base):
     __audited__ = True
     __audit_skip__ = frozenset({"version", "reminded_at"})
     __audit_label__ = "title"
+    __audit_words__ = MappingProxyType(
+        {
+            "": _l("Approval"),
+            "clause": _l("Clause"),
+            "subject": _l("What it is about"),
+            "record_id": _l("Record"),
+            "title": _l("What is asked"),
+            "reason": _l("Reason"),
+            "amount": _l("Amount (yuan)"),
+            "position": _l("Decided by"),
+            "user_id": _l("Passed on to"),
+            "state": (_l("State"), STATE_WORDS),
+            "data": _l("Further data"),
+            "asked_by": _l("Asked by"),
+            "asked_at": _l("Asked at"),
+            "due_at": _l("Due at"),
+            "decided_by": _l("Decided"),
+            "decided_at": _l("Decided at"),
+            "decided_for": _l("In whose place"),
+        }
+    )
     __table_args__ = (
         Index("ix_core_approval_inbox", "unit_id", "state", "position", "asked_at", "id"),
         Index("ix_core_approval_subject", "unit_id", "subject", "id"),
@@ -98,6 +129,19 @@ class Delegation(UnitScoped, Base):
 
     __tablename__ = "core_delegation"
     __audited__ = True
+    __audit_words__ = MappingProxyType(
+        {
+            "": _l("Standing in"),
+            "from_user_id": _l("Away"),
+            "to_user_id": _l("Stands in"),
+            "position": _l("In which position"),
+            "first_day": _l("First day"),
+            "last_day": _l("Last day"),
+            "reason": _l("Reason"),
+            "ended_at": _l("Ended at"),
+            "created_at": _l("Entered at"),
+        }
+    )
     __table_args__ = (Index("ix_core_delegation_to", "to_user_id", "last_day"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -31,7 +31,16 @@ from core.users.models import Position, User
 from core.users.services import holders
 
 from . import approvers
-from .approval_models import AGREED, REJECTED, RETURNED, WAITING, WITHDRAWN, Approval, ApprovalStep
+from .approval_models import (
+    AGREED,
+    REJECTED,
+    RETURNED,
+    STATE_WORDS,
+    WAITING,
+    WITHDRAWN,
+    Approval,
+    ApprovalStep,
+)
 from .approvers import ALL, VIEW, Positions, powers_of
 
 Handler = Callable[[Approval], None]
@@ -41,13 +50,6 @@ handlers: dict[str, Handler] = {}
 OPEN_STATES = (WAITING, RETURNED)
 DECIDED = (AGREED, REJECTED, WITHDRAWN)
 ASKED, PASSED, USED = "asked", "passed", "used"
-STATE_WORDS: Mapping[str, Any] = {
-    WAITING: _l("Waiting for approval"),
-    RETURNED: _l("Sent back for more"),
-    AGREED: _l("Agreed"),
-    REJECTED: _l("Rejected"),
-    WITHDRAWN: _l("Withdrawn"),
-}
 STEP_WORDS: Mapping[str, Any] = {
     ASKED: _l("Asked"),
     PASSED: _l("Passed on"),

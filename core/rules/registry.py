@@ -14,7 +14,7 @@ from core.kernel.manifest import PluginError
 from core.records.types import record_types, words_of
 
 from .clauses import Rulebook
-from .kinds import DeadlineRule, GateRule, PenaltyRule, RecordRule, RoutingRule, Rule, ScheduleRule
+from .kinds import ApprovalRule, DeadlineRule, GateRule, PenaltyRule, RecordRule, RoutingRule, Rule, ScheduleRule
 
 EXTENSION = "rules"
 R = TypeVar("R", bound=Rule)
@@ -36,9 +36,7 @@ class Registry:
     def of(self, kind: type[R], enabled: frozenset[str]) -> tuple[R, ...]:
         """Return the rules of one class where these plugins are on; the core's always are."""
         return tuple(
-            one
-            for one in self.rules
-            if isinstance(one, kind) and (not one.plugin or one.plugin in enabled)
+            one for one in self.rules if isinstance(one, kind) and (not one.plugin or one.plugin in enabled)
         )
 
     @lru_cache(maxsize=512)  # noqa: B019
@@ -84,6 +82,8 @@ def _problems(rule: Rule, book: Rulebook) -> list[Any]:
     wrong += [
         _l("the clause has no parameter %(name)s", name=name) for name in _parameters(rule) if name not in names
     ]
+    if isinstance(rule, ApprovalRule) and not (rule.position or rule.position_from):
+        wrong.append(_l("the rule does not say which position decides"))
     wrong += _unknown_facts(rule)
     wrong += _unknown_steps(rule)
     return wrong
@@ -96,6 +96,8 @@ def _parameters(rule: Rule) -> list[str]:
         return [name for name in (rule.amount, rule.least, rule.most, rule.per_day, rule.cap) if name]
     if isinstance(rule, ScheduleRule):
         return [rule.interval]
+    if isinstance(rule, ApprovalRule):
+        return [rule.position_from] if rule.position_from else []
     return []
 
 
@@ -110,7 +112,7 @@ def _unknown_facts(rule: Rule) -> list[Any]:
 
 def _unknown_steps(rule: Rule) -> list[Any]:
     """A gate may also guard what a service names; record and routing rules name a step of a workflow."""
-    if not isinstance(rule, RecordRule | RoutingRule | GateRule):
+    if not isinstance(rule, RecordRule | RoutingRule | GateRule | ApprovalRule):
         return []
     type_code, _, step = rule.step.partition(".")
     types: Mapping[str, Any] = {one.code: one for one in record_types()}

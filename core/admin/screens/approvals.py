@@ -38,7 +38,13 @@ from core.users.services import staff_names
 
 from .records import Trouble, attempt
 
-REASON = Field("reason", "long", _l("Reason or remark"), max_length=approvals.LONGEST_REASON)
+REASON = Field(
+    "reason",
+    "long",
+    _l("Reason or remark"),
+    max_length=approvals.LONGEST_REASON,
+    help=_l("Needed to reject or send back."),
+)
 NEEDED = Field("reason", "long", _l("Reason"), True, max_length=approvals.LONGEST_REASON)
 # What the buttons of a waiting approval do, by the last part of the address.
 DECISIONS: dict[str, tuple[str, Any]] = {
