@@ -13,7 +13,7 @@ from core.cases.services import edit_case, intake_fields, register_case
 from core.customers.models import Customer
 from core.customers.services import create_customer, update_customer
 from core.kernel import clock, search
-from core.kernel.database import session
+from core.kernel.database import session, transaction
 from core.kernel.errors import InvalidData, NotAllowed, Refused
 from core.records.engine import ask, detail_of, perform
 from core.records.models import Fact, Notice, Record
@@ -423,11 +423,8 @@ def test_the_forward_form_offers_the_owner(office):
 @pytest.mark.parametrize("regulation", ["R13", *FAMILY])
 def test_product_classes_are_served_in_their_order(office, regulation):
     office.clause(f"{regulation}-6.1")
-    ranks = [
-        record_of(office.new_case(product_class=f"4.{n}", contact_phone=f"1311235530{n}")).priority
-        for n in (1, 2, 3, 4)
-    ]
-    assert ranks == [1, 2, 3, 4]
+    cases = [office.new_case(product_class=f"4.{n}", contact_phone=f"1311235530{n}") for n in (1, 2, 3, 4)]
+    assert [record_of(one).priority for one in cases] == [1, 2, 3, 4]
     key = office.new_case()
     office.do(key, ("classify", {**REPAIR, "product_class": "4.2"}))
     assert record_of(key).priority == 2
@@ -562,20 +559,18 @@ def _position(code: str) -> Any:
 
 
 def test_a_service_asks_the_clauses_and_keeps_what_they_said(office, monkeypatch):
-    rules = (
-        GateRule(
-            clause="R28-3.1", step="case.visit", check=lambda given, _: None if given.get("when") else "no time"
-        ),
-        GateRule(
-            clause="R31-3.1", step="case.visit", check=lambda given, _: None if given.get("who") else "nobody"
-        ),
-        GateRule(clause="R24-4.9", step="case.visit", check=lambda given, _: "off in this unit"),
-    )
+    def asks(clause: str, name: str) -> GateRule:
+        return GateRule(
+            clause=clause, step="case.visit", check=lambda given, _: None if given.get(name) else f"no {name}"
+        )
+
+    rules = (asks("R28-3.1", "when"), asks("R31-3.1", "who"), asks("R24-4.9", "sure"))  # the last is off here
     monkeypatch.setattr(gates, "current_rules", lambda: Registry(rules))
     key = office.new_case()
-    with office.at_desk() as work, pytest.raises(Refused) as found:
+    with office.at_desk() as work, pytest.raises(Refused) as found, transaction():
         gates.require_clause("case.visit", office.unit.id, {}, work.get(Record, key))
     assert [one.clause for one in found.value.refusals] == ["R28-3.1", "R31-3.1"]
+    assert refusals(key) == [("case.visit", "clause", "R28-3.1"), ("case.visit", "clause", "R31-3.1")]
     with office.at_desk():
         gates.require_clause("case.visit", office.unit.id, {"when": "now", "who": "me"})
 
