@@ -173,7 +173,7 @@ def test_open_time_limits_are_counted_in_the_form(scene: Scene) -> None:
         from core.records.engine import perform
 
         perform(key, "assign", {"assignee_id": scene.office.technician.id})
-    assert "1 time limits under this clause run now" in scene.text(FORM)
+    assert "here and below: 1" in scene.text(FORM)
     scene.send(FORM, **{**FILLED, "open_records": "apply"})
     with reading() as work:
         assert work.scalars(select(ClauseSetting.released_at)).one() is not None

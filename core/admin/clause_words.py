@@ -183,7 +183,7 @@ def form_fields(clause: Clause, inherited: Effective, positions: Mapping[str, st
         Field(
             "starts_on",
             "date",
-            _l("Holds from"),
+            _l("In force from"),
             True,
             help=_l("A day of the unit's time zone; today at the earliest"),
         ),
@@ -194,7 +194,7 @@ def form_fields(clause: Clause, inherited: Effective, positions: Mapping[str, st
             True,
             tuple(OPEN_RECORDS.items()),
             default=KEEP,
-            help=_l("%(count)s time limits under this clause run now, here and below", count=count),
+            help=_l("Time limits running now under this clause, here and below: %(count)s", count=count),
         ),
         Field("reason", "long", _l("Reason"), True, max_length=1000),
     ]
@@ -207,9 +207,7 @@ def _parameter_field(one: Parameter, inherited: Any, positions: Mapping[str, str
     told = [_("Empty means inherited: %(value)s", value=said_value(one, inherited, positions))]
     told += [_("possible: %(bounds)s", bounds=bounds)] if bounds else []
     told += [said(one.help)] if one.help else []
-    return replace(
-        settings.field_of(one, f"p_{one.name}", label), help=_("; ").join(told), minimum=None, maximum=None
-    )
+    return replace(settings.field_of(one, f"p_{one.name}", label), help=_("; ").join(told))
 
 
 def form_values(clause: Clause, day: date) -> dict[str, Any]:

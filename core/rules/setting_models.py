@@ -41,7 +41,7 @@ class ClauseSetting(UnitScoped, Base):
         {
             "": _l("Clause setting"),
             "clause": _l("Clause"),
-            "starts_on": _l("Holds from"),
+            "starts_on": _l("In force from"),
             "holds": _l("On or off"),
             "values": _l("Values"),
             "schema": _l("Shape of the values"),

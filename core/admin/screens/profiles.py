@@ -29,7 +29,7 @@ FIELDS = (
     Field(
         "starts_on",
         "date",
-        _l("Holds from"),
+        _l("In force from"),
         True,
         help=_l("Today at the earliest; a unit without records and settings may begin earlier"),
     ),
