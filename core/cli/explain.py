@@ -180,6 +180,9 @@ def _print_deadline(rule: Data) -> None:
         _say("", f"{name} = {value or '-'}")
     if not rule["applies"]:
         _say("", _("It does not apply to such a record"))
+    if "term" not in rule:
+        _say("", rule.get("cannot_tell") or "")
+        return
     _say(_("term"), _term(rule["term"]))
     if rule["target"]:
         _say(_("target"), _term(rule["target"]))

@@ -17,7 +17,7 @@ from core.records import attachments
 from core.records.engine import link_records, lock, perform, record_fact
 from core.records.models import Link, Record
 from core.records.types import record_type
-from core.rules import approvals, charges, excuses, ticks
+from core.rules import approval_gate, approvals, charges, excuses, ticks
 from core.rules.approval_models import Approval
 from core.rules.charge_models import Charge
 from core.rules.obligation_models import Obligation
@@ -131,6 +131,13 @@ def _approval(step: Step, scene: Scene) -> int:
     return found
 
 
+def _ask(step: Step, scene: Scene) -> None:
+    record = session().get_one(Record, scene.records[step.on])
+    wanted = [one for one in approval_gate.wanted_for(record) if one.clause == step.what]
+    named = step.options.get("step") or (wanted[0].step if wanted else "")
+    approval_gate.ask_for(record.id, named, step.what, step.options.get("reason", ""))
+
+
 def _approve(step: Step, scene: Scene) -> None:
     approvals.agree(_approval(step, scene), step.options.get("reason", ""), step.options.get("amount"))
 
@@ -211,6 +218,7 @@ _VERBS: Mapping[str, Callable[[Step, Scene], Left | None]] = {
     "attach": _attach,
     "link": _link,
     "find": _find,
+    "ask": _ask,
     "approve": _approve,
     "reject": _reject,
     "send_back": _send_back,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ from . import vocabulary as words
 from .reading import Node, Reader, read_yaml
 
 Read = Mapping[str, Node]
+BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)  # stands for a time that cannot be read
 # Long enough for requests that are entered some days late.
 SET_UP_BEFORE = timedelta(days=31)
 
@@ -466,7 +467,9 @@ class _Steps:
         unit = scene.records[on][1] if on else scene.first.code
         unit = r.maybe(found, "in", scene.unit_code, unit)
         zone = scene.units[unit].zone
-        at = self._time(node, found, zone)
+        at = self.last or BEFORE_ALL
+        with r.going_on():
+            at = self._time(node, found, zone)
         by = r.maybe(found, "by", lambda n: scene.actor(n, unit), scene.usual_actor)
         step = Step(node, at, verb, "", by, unit, on, zone=zone, kind=scene.records[on][0] if on else "")
         if verbs:

@@ -55,6 +55,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "attach": ("on", "kind"),
     "link": ("on", "to"),
     "find": ("as", "of", "clause", "in"),
+    "ask": ("on", "step", "reason"),
     "approve": ("on", "reason", "amount"),
     "reject": ("on", "reason"),
     "send_back": ("on", "reason"),
@@ -67,7 +68,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
 _BESIDE_A_LOOK = ("on",)
 STEP_WORDS = frozenset({*VERBS, *COMMON, *_BESIDE_A_LOOK, *(word for listed in VERBS.values() for word in listed)})
 NEEDED: Mapping[str, tuple[str, ...]] = {"link": ("to",), "excuse": ("reason",)}
-ON_RECORD = frozenset({"perform", "fact", "attach", "link", "excuse", "charge"})
+ON_RECORD = frozenset({"perform", "fact", "attach", "link", "ask", "excuse", "charge"})
 CLAUSE_HERE = ("turn", "from", "open_records", "reason")
 # How the words beside a verb are read; those not named here are read by the verb itself.
 OPTIONS: Mapping[str, str] = {
@@ -76,6 +77,7 @@ OPTIONS: Mapping[str, str] = {
     "of": "record",
     "clause": "clause",
     "reason": "text",
+    "step": "text",
     "note": "text",
     "kind": "text",
     "duplicates": "duplicates",
@@ -88,6 +90,7 @@ WHAT: Mapping[str, Any] = {
     "attach": _l("The file"),
     "link": _l("The role"),
     "find": _l("The record type"),
+    "ask": _l("The clause"),
     "approve": _l("The clause"),
     "reject": _l("The clause"),
     "send_back": _l("The clause"),
@@ -116,7 +119,7 @@ def known_after(verb: str, kind: str) -> Collection[str] | None:
         return [one.code for one in record_types() if one.register]
     if verb == "find":
         return [one.code for one in record_types()]
-    if verb in ("approve", "reject", "send_back", "excuse", "set"):
+    if verb in ("ask", "approve", "reject", "send_back", "excuse", "set"):
         return current_rulebook().clauses
     if verb == "import":
         return list(importing.importers())

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -184,7 +185,7 @@ def _form(step: str) -> Sequence[Any]:
 
 
 def _deadline(asked: Question, rule: DeadlineRule, found: Effective) -> Data:
-    snapshot = _snapshot(asked, rule.reads)
+    snapshot = _snapshot(asked, rule.reads, rule.record_type)
     data: Data = {
         "kind": rule.kind,
         "record_type": rule.record_type,
@@ -197,7 +198,11 @@ def _deadline(asked: Question, rule: DeadlineRule, found: Effective) -> Data:
         "of_record": asked.record is not None,
         "rule_version": rule.version,
     }
-    terms = obligations.fresh_terms(asked.unit_id, rule, found, snapshot)
+    if asked.record is not None and asked.record.type != rule.record_type:
+        return data | {"applies": False}
+    terms = _tried(lambda: obligations.fresh_terms(asked.unit_id, rule, found, snapshot))
+    if not isinstance(terms, Terms):
+        return data | terms
     calendar = unit_calendars.source_of(asked.unit_id)
     data["calendar"] = {
         "name": calendar.name if calendar else None,
@@ -223,12 +228,24 @@ def _term(term: Term) -> Data:
     }
 
 
-def _snapshot(asked: Question, names: Sequence[str]) -> Data:
-    given = {name: value for name, value in asked.given.items() if name in names}
-    if asked.record is None:
+def _snapshot(asked: Question, names: Sequence[str], type_code: str) -> Data:
+    given = {name: _typed(type_code, name, asked.given[name]) for name in names if name in asked.given}
+    if asked.record is None or asked.record.type != type_code:
         return {name: given.get(name, "") for name in names}
     own = obligations.snapshots_of(asked.record.type, [asked.record.id], names).get(asked.record.id, {})
     return {**own, **given}
+
+
+def _typed(type_code: str, name: str, value: str) -> Any:
+    """Read a made-up field as its column holds it."""
+    kind = record_type(type_code)
+    column = kind.detail.__table__.columns.get(name) if kind else None
+    wanted = column.type.python_type if column is not None else str
+    read: Mapping[type, Callable[[str], Any]] = {int: int, Decimal: Decimal, date: date.fromisoformat}
+    try:
+        return read.get(wanted, str)(value)
+    except (ValueError, InvalidOperation):
+        raise InvalidData({name: _l("This is no value for this field")}) from None
 
 
 def _facts(asked: Question, rule: DeadlineRule) -> list[Happened]:
@@ -339,7 +356,7 @@ def _tried(call: Callable[[], Any]) -> Any:
     """Rules of plugins may need more of a form than was given: that is an answer, too."""
     try:
         return call()
-    except (AppError, KeyError, TypeError, AttributeError) as error:
+    except (AppError, KeyError, TypeError, AttributeError, ValueError) as error:
         return {"cannot_tell": str(error) or type(error).__name__}
 
 
@@ -359,7 +376,7 @@ def _record(asked: Question, rule: RecordRule, _found: Effective) -> Data:
 
 
 def _routing(asked: Question, rule: RoutingRule, found: Effective) -> Data:
-    snapshot = _snapshot(asked, rule.reads)
+    snapshot = _snapshot(asked, rule.reads, rule.step.partition(".")[0])
     data: Data = {"kind": rule.kind, "step": rule.step, "looks_at": {k: plain(v) for k, v in snapshot.items()}}
     if rule.position:
         data["position"] = _tried(lambda: rule.position(snapshot, found.values) if rule.position else "")
