@@ -13,7 +13,7 @@ from core.kernel.database import Base, session, system_scope, transaction
 from core.kernel.errors import Conflict, InvalidData, NotFound, Refused
 from core.records.engine import record_fact
 from core.records.models import Notice, Record
-from core.rules import approvals, obligations, penalties
+from core.rules import approvals, obligations, penalties, ticks
 from core.rules.approval_models import WAITING, Approval
 from core.rules.charge_models import AGREED, DROPPED, PENALTY_STATES, PROPOSED, WITHDRAWN, Penalty
 from core.units.settings import set_setting
@@ -159,7 +159,7 @@ def test_by_the_day_it_grows_up_to_the_cap(scene):
                 row = work.scalars(select(Penalty)).one()
                 assert penalties.amount_now(row) == amount
             with current().app_context(), system_scope("test"):
-                penalties.grow()
+                assert "penalties" in ticks.tick().done
                 assert penalties.grow() == 0
         row = one(key)
         assert row.amount == amount
@@ -400,7 +400,8 @@ def test_the_person_may_say_something_until_it_is_decided(scene):
             penalties.state(penalty, "长" * 2001)
     assert one(key).statement == "客户电话停机，\n三次未接"
     with reading() as work:
-        assert work.get_one(Approval, one(key).approval_id).data["statement"] == one(key).statement
+        told = [fact["value"] for fact in work.get_one(Approval, one(key).approval_id).data["facts"]]
+    assert told == ["师傅", one(key).statement]
     with acting(office, leader):
         penalties.agree(penalty)
     with office.on_the_road(), pytest.raises(Refused):

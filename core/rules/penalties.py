@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +29,7 @@ from core.records.services import notify
 from core.units.settings import SettingSpec, declare, setting
 from core.units.switches import enabled_plugins
 from core.users import positions
+from core.users.models import User
 from core.users.services import holders
 
 from . import approvals, approvers
@@ -49,6 +51,9 @@ SUBJECT = "penalty"
 POSITION = "penalty.position"
 GENERAL_MANAGER = "gm"
 LONGEST = 2000
+# What the inbox shows beside a decision, in both languages.
+_PERSON = {"zh": "当事人", "en": "Person concerned"}
+_STATEMENT = {"zh": "本人陈述", "en": "Statement of the person"}
 
 declare(
     (
@@ -294,7 +299,7 @@ def _put_forward(row: Penalty, found: Effective, figures: Figures, *, in_own_nam
     work.add(row)
     work.flush()
     record = work.get_one(Record, row.record_id)
-    data: dict[str, Any] = {"late_days": row.inputs["given"].get("late_days")}
+    data: dict[str, Any] = {}
     if figures.bounds is not None:
         data["least"], data["most"] = map(str, figures.bounds)
     title = found.clause.title
@@ -307,13 +312,27 @@ def _put_forward(row: Penalty, found: Effective, figures: Figures, *, in_own_nam
         reason=row.reason,
         amount=row.amount,
         record=record,
-        data={name: value for name, value in data.items() if value is not None},
+        data=data,
         in_own_name=in_own_name,
     )
-    approval.amount = row.amount
     row.approval_id = approval.id
+    _tell_decider(row)
     work.flush()
     _tell(row, "penalty.proposed")
+
+
+def _tell_decider(row: Penalty) -> None:
+    """Let whoever decides see what it comes to now, who is concerned and what they said, beside the decision."""
+    approval = session().get(Approval, row.approval_id) if row.approval_id else None
+    if approval is None or approval.state not in approvals.OPEN_STATES:
+        return
+    approval.amount = row.amount
+    name = session().scalar(select(User.name).where(User.id == row.user_id)) or "—"
+    facts = [{"label": _PERSON, "value": name}]
+    if row.statement:
+        facts.append({"label": _STATEMENT, "value": row.statement})
+    given = {"late_days": row.inputs["given"]["late_days"]} if row.inputs["given"].get("late_days") else {}
+    approval.data = {**approval.data, **given, "facts": facts}
 
 
 def _tell(row: Penalty, kind: str) -> None:
@@ -364,10 +383,10 @@ def amount_now(row: Penalty, obligation: Any = None) -> Decimal | None:
     return figures.after(late_days(obligation if obligation is not None else row.obligation))
 
 
-def grow() -> int:
+def grow(_now: datetime | None = None) -> int:
     """Bring the amounts of undecided proposals that count by the day up to date; return how many changed.
 
-    For the daily job, in a scope that may write the units concerned.
+    A kind of work of ``ticks``; in a scope that may write the units concerned.
     """
     with transaction():
         waiting = select(Penalty).where(Penalty.state == PROPOSED, Penalty.root_fact_id.is_not(None))
@@ -382,9 +401,7 @@ def _grow(row: Penalty) -> bool:
         return False
     row.amount = amount
     row.inputs = {**row.inputs, "given": {**row.inputs["given"], "late_days": late_days(standing)}}
-    approval = session().get(Approval, row.approval_id) if row.approval_id else None
-    if approval is not None and approval.state in approvals.OPEN_STATES:
-        approval.amount = amount
+    _tell_decider(row)
     session().flush()
     return True
 
@@ -411,9 +428,7 @@ def state(penalty_id: object, text: str) -> Penalty:
         if len(said) > LONGEST:
             raise InvalidData({"statement": _l("At most %(count)d characters", count=LONGEST)})
         row.statement, row.statement_at = said, clock.now()
-        approval = session().get(Approval, row.approval_id) if row.approval_id else None
-        if approval is not None:
-            approval.data = {**approval.data, "statement": said}
+        _tell_decider(row)
         session().flush()
         return row
 

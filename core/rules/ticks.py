@@ -23,7 +23,7 @@ from core.records.services import notify
 from core.units.facts import local_day, unit_facts
 from core.units.models import Unit
 
-from . import approvals, obligations, releases, schedules
+from . import approvals, obligations, penalties, releases, schedules
 from .obligation_models import OPEN, Breach, Obligation
 from .responsible import head_of
 
@@ -193,6 +193,7 @@ WORK: list[Work] = [
     Work("breaches", break_late),
     Work("warnings", warn),
     Work("approvals", lambda: in_system("approvals", approvals.remind_due), A_WHILE),
+    Work("penalties", lambda: in_system("penalties", penalties.grow), A_WHILE),
 ]
 
 
