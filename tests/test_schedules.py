@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -13,10 +14,12 @@ from sqlalchemy import select
 
 from core.kernel import clock
 from core.kernel.database import system_scope
+from core.kernel.manifest import PluginError
 from core.records.models import Record
-from core.rules import schedules
+from core.rules import registry, schedules
 from core.rules.clocks import add_months
 from core.rules.kinds import ScheduleRule
+from core.rules.rulebook import current_rulebook
 from core.rules.schedule_models import ScheduleRun
 from core.rules.schedules import Interval, begin_of, due_periods
 from core.rules.setting_models import ClauseSetting
@@ -297,3 +300,16 @@ def test_a_switched_off_plugin_creates_nothing(unit, monkeypatch):
     with clock.frozen(noon("2026-12-03")):
         switch_off(unit, "products")
     assert run(unit, "2027-01-02") == 0
+
+
+@pytest.mark.parametrize(("unit_of_time", "minimum"), [("hour", 1), ("month", 0), ("month", None)])
+def test_an_interval_that_cannot_recur_stops_the_start(sqlite_app, unit_of_time, minimum):
+    with sqlite_app.app_context():
+        book = current_rulebook()
+        clause = book.clauses[STATISTICS]
+        odd = replace(clause.parameter("interval"), unit=unit_of_time, minimum=minimum)
+        clauses = {**book.clauses, STATISTICS: replace(clause, parameters=(odd,))}
+        rule = ScheduleRule(clause=STATISTICS, title={"zh": "统计", "en": "Statistics"})
+        with pytest.raises(PluginError) as bad:
+            registry.build([("", rule)], replace(book, clauses=clauses))
+    assert STATISTICS in str(bad.value)

@@ -13,8 +13,9 @@ from sqlalchemy.orm import joinedload
 from core.kernel import clock
 from core.kernel.database import session
 from core.kernel.extensions import Unavailable
-from core.records.models import Notice, Record, Reminder
+from core.records.models import OPEN_CATEGORIES, Notice, Record, Reminder
 from core.rules.approvers import VIEW
+from core.tasks.services import TASK
 
 from .approvals import MOST_COUNTED, waiting_count
 from .cases import jobs, lists, words
@@ -67,6 +68,24 @@ def approval_tiles() -> list[Number]:
     return [Number(_("Waiting for my approval"), shown, url_for("approvals.index"), "warn")] if count else []
 
 
+def task_tiles() -> list[Number]:
+    """Return the tile of the actor's open recurring tasks in this unit; none for who has none."""
+    if not may_here("case.view"):
+        return []
+    mine = select(Record.next_due_at).where(
+        Record.assignee_id == g.actor.id,
+        Record.unit_id == g.unit.id,
+        Record.category.in_(OPEN_CATEGORIES),
+        Record.type == TASK.code,
+    )
+    dues = list(session().scalars(mine.limit(CAP)))
+    if not dues:
+        return []
+    is_late = any(due is not None and due < clock.now() for due in dues)
+    url = url_for("tasks.index_view", quick="mine")
+    return [Number(_("My recurring tasks"), str(len(dues)), url, "bad" if is_late else "info")]
+
+
 def plugin_tiles() -> list[Number]:
     """Return the tiles of the unit's plugins; one that fails is shown as unavailable."""
     found: list[Number] = []
@@ -114,7 +133,7 @@ def context() -> dict[str, Any]:
     taken_on = [state for state, permission in jobs.TAKEN_ON_BY.items() if may_here(permission)]
     return {
         "numbers": [*approval_tiles(), *(numbers(list_context("case.view")) if sees_cases else [])],
-        "tiles": plugin_tiles(),
+        "tiles": [*task_tiles(), *plugin_tiles()],
         "mine": mine,
         "for_position": jobs.waiting_here(g.unit.id, taken_on, SHOWN) if sees_cases and taken_on else [],
         "reminders": reminders(g.actor.id),

@@ -13,10 +13,13 @@ from flask_babel import lazy_gettext as _l
 from core.kernel.manifest import PluginError
 from core.records.types import record_types, words_of
 
-from .clauses import Rulebook
+from .clauses import Clause, Rulebook
+from .clocks import DAYS, MONTH, WEEK, YEAR
 from .kinds import ApprovalRule, DeadlineRule, GateRule, PenaltyRule, RecordRule, RoutingRule, Rule, ScheduleRule
 
 EXTENSION = "rules"
+# Units of an interval at which work may recur.
+RECURRING = (DAYS, WEEK, MONTH, YEAR)
 R = TypeVar("R", bound=Rule)
 
 
@@ -84,6 +87,7 @@ def _problems(rule: Rule, book: Rulebook) -> list[Any]:
     ]
     if isinstance(rule, ApprovalRule) and not (rule.position or rule.position_from):
         wrong.append(_l("the rule does not say which position decides"))
+    wrong += _endless(rule, clause)
     wrong += _unknown_facts(rule)
     wrong += _unknown_steps(rule)
     return wrong
@@ -99,6 +103,14 @@ def _parameters(rule: Rule) -> list[str]:
     if isinstance(rule, ApprovalRule):
         return [rule.position_from] if rule.position_from else []
     return []
+
+
+def _endless(rule: Rule, clause: Clause) -> list[Any]:
+    """Work recurs by whole days at least, and after some time."""
+    found = {one.name: one for one in clause.parameters}.get(getattr(rule, "interval", ""))
+    if found is None or (found.unit in RECURRING and (found.minimum or 0) >= 1):
+        return []
+    return [_l("the parameter %(name)s must be one day or more", name=found.name)]
 
 
 def _unknown_facts(rule: Rule) -> list[Any]:
