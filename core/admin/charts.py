@@ -18,7 +18,8 @@ LINE, BARS = "line", "bars"
 SIZES = {"wide": (620, 300), "narrow": (340, 260)}
 FONT = '"PingFang SC", "Noto Sans SC", "Noto Sans CJK SC", "Microsoft YaHei", system-ui, sans-serif'
 INK, MUTED, GRID = "#1b2434", "#566176", "#e2e7ef"
-COLOURS = ("#2447d8", "#d98300", "#14603a", "#56299e")
+# Dark enough beside white, light enough to write on.
+COLOURS = ("#8ca4f7", "#f0b765", "#7cc79d", "#b79be6")
 MOST_BARS = 10
 # The picture carries its own style element and nothing else; as an <img> it runs no script anyway.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -55,6 +56,7 @@ def _draw(kind: str, labels: list[str], series: list[Any], size: str) -> str:
 
     make = pygal.Line if kind == LINE else pygal.HorizontalBar
     width, height = SIZES[size]
+    many = len(labels) > 6
     if kind == BARS:
         height = 70 + 30 * len(labels) * len(series)
     chart = make(
@@ -66,14 +68,15 @@ def _draw(kind: str, labels: list[str], series: list[Any], size: str) -> str:
         legend_at_bottom=True,
         legend_box_size=10,
         range=(0, 100),
-        print_values=True,
-        value_formatter=lambda value: "" if value is None else f"{value:g}%",
+        y_labels=(0, 50, 100),
+        # A year of numbers has no room on a phone: they stand in the table.
+        print_values=not (kind == LINE and many and size == "narrow"),
+        value_formatter=lambda value: "" if value is None else f"{value:.0f}%" if many else f"{value:g}%",
         margin=8,
         spacing=12,
         dots_size=4,
         truncate_label=-1 if kind == LINE else (26 if size == "wide" else 14),
         x_label_rotation=35 if kind == LINE and len(labels) > (6 if size == "wide" else 3) else 0,
-        show_minor_y_labels=False,
         no_data_text="—",
         disable_xml_declaration=True,
     )

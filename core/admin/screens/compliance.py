@@ -39,10 +39,10 @@ from core.users import positions
 from core.users.models import User
 
 VIEWS: Sequence[tuple[str, Any]] = (
-    ("clauses", _l("By clause")),
-    ("people", _l("By person")),
-    ("units", _l("By unit and position")),
-    ("months", _l("By month")),
+    ("clauses", _l("Per clause")),
+    ("people", _l("Per person")),
+    ("units", _l("Per unit and position")),
+    ("months", _l("Per month")),
     ("refusals", _l("Steps refused")),
 )
 
@@ -261,7 +261,7 @@ OBLIGATIONS = ListSpec(
         ListColumn("clause", _l("Clause"), _clause),
         ListColumn("standing", _l("Result"), standing_of, "badge", card="badge"),
         ListColumn("late", _l("Late by"), late_text),
-        ListColumn("start", _l("Begun"), lambda row: row.start_at, "moment", order="start"),
+        ListColumn("start", _l("Began at"), lambda row: row.start_at, "moment", order="start"),
         ListColumn("due", _l("Due"), lambda row: row.due_at, "moment"),
         ListColumn("ended", _l("Ended"), lambda row: row.ended_at, "moment"),
         ListColumn("person", _l("Responsible"), lambda row: row.responsible.name if row.responsible else ""),
@@ -275,9 +275,9 @@ OBLIGATIONS = ListSpec(
         ),
         ListColumn("unit", _l("Unit"), lambda row: unit_name(row.record.unit), visible=False),
     ),
-    orderings=(Ordering("start", _l("Begun"), (Obligation.start_at, Obligation.id)),),
+    orderings=(Ordering("start", _l("Began at"), (Obligation.start_at, Obligation.id)),),
     filters=(
-        Filter("begun", _l("Begun"), "dates", between(Obligation.start_at)),
+        Filter("begun", _l("Began at"), "dates", between(Obligation.start_at)),
         Filter("clause", _l("Clause"), "choice", among(Obligation.clause), lambda: words.choices("clause")),
         Filter(
             "standing", _l("Result"), "choice", _stands, [(key, one[0]) for key, one in words.STANDINGS.items()]
