@@ -132,7 +132,9 @@ def follow(record: Record, facts: Sequence[Fact]) -> None:
     """Bring a record's obligations and next due time in step with facts just written (a port of records)."""
     rules = current_rules().deadlines(record.type, enabled_plugins(record.unit_id))
     kinds = {one.kind for one in facts}
-    touched = [one for one in rules if _is_touched(one, kinds)]
+    # A change of state ends a stage that paused, whatever the rule: then all are looked at.
+    moved = any("state" in one.data for one in facts)
+    touched = [one for one in rules if (moved and one.pause) or _is_touched(one, kinds)]
     by = facts[-1].id if facts else None
     if len(facts) == record.fact_seq:  # its first facts, and there can be no obligations yet: nothing to be read
         _refresh(record, touched, _in_order_of(record.type, facts), [], by)
