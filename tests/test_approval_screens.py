@@ -308,3 +308,10 @@ def test_of_two_browsers_at_once_one_decides(port, company):
         )
         assert sorted(status for status, _ in answers) == [302, 409]
         assert [name for name, *_ in steps(key)] == ["asked", held(key).state]
+
+
+def test_a_clause_setting_says_what_would_change(app, company):
+    ask(company, data={"starts_on": "2026-12-01", "holds": True, "values": {"limit": 7}})
+    page = text_of(browser(app, company, "leader").get(HOME))
+    assert "5 working days → 7 working days" in page
+    assert "2026-12-01" in page

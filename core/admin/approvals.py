@@ -34,6 +34,7 @@ from core.rules.effective import effective
 from core.users.models import Position, User
 from core.users.positions import title_of as position_title
 
+from .clause_words import said_value
 from .clauses import known_clause, said
 from .format import localtime, money
 
@@ -237,14 +238,12 @@ def _parameters(row: Approval) -> list[tuple[Any, Any]]:
     if not isinstance(values, dict) or clause is None:
         return []
     now = effective(row.unit_id, clause).values
-    named = {one.name: said(one.title) for one in clause.parameters}
-    return [(named.get(name, name), f"{_plain(now.get(name))} → {_plain(new)}") for name, new in values.items()]
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return _("Yes") if value else _("No")
-    return "—" if value in (None, "") else str(value)
+    found: list[tuple[Any, Any]] = []
+    for one in clause.parameters:
+        if one.name in values:
+            words = [said_value(one, value, position_titles()) for value in (now[one.name], values[one.name])]
+            found.append((said(one.title), " → ".join(words)))
+    return found
 
 
 def steps(row: Approval) -> list[StepLine]:

@@ -251,6 +251,7 @@ class ApprovalScreen(Screen):
             ),
             facts=_of_obligation(obligation, approvers.position_title(excuses.approver(obligation))),
             clause=obligation.clause,
+            send=_("Ask for approval"),
         )
 
     @expose("/excuse/<obligation_id>/lift", methods=("GET", "POST"))
