@@ -50,7 +50,7 @@ PAYERS = (
 AGREED, DROPPED, WITHDRAWN = "agreed", "dropped", "withdrawn"
 PENALTY_STATES = (PROPOSED, AGREED, DROPPED, WITHDRAWN)
 PENALTY_WORDS = (
-    (PROPOSED, _l("Waiting for a decision")),
+    (PROPOSED, _l("Undecided")),
     (AGREED, _l("Agreed")),
     (DROPPED, _l("Dropped")),
     (WITHDRAWN, _l("Withdrawn")),
@@ -167,7 +167,7 @@ class Penalty(UnitScoped, Base):
             **_MONEY_WORDS,
             "": _l("Penalty proposal"),
             "state": (_l("State"), PENALTY_WORDS),
-            "broken": _l("Clause that was broken"),
+            "broken": _l("Broken clause"),
             "least": _l("At least"),
             "most": _l("At most"),
             "position": _l("Position"),

@@ -80,7 +80,7 @@ _SHARED = (
     ListColumn("state", _l("State"), money_words.penalty_badge, "badge", card="badge"),
     _AMOUNT,
     ListColumn("clause", _l("Clause"), lambda p: clause_words(p.clause)),
-    ListColumn("broken", _l("Clause that was broken"), lambda p: clause_words(p.broken)),
+    ListColumn("broken", _l("Broken clause"), lambda p: clause_words(p.broken)),
     ListColumn("record", _l("Record"), lambda p: p.record.number, "code", link=_record_page),
     ListColumn("statement", _l("Statement"), lambda p: bool(p.statement), "bool"),
     ListColumn("created", _l("Proposed at"), lambda p: p.created_at, "moment", order="newest"),
@@ -257,7 +257,5 @@ def admin_views() -> list[AdminEntry]:
         AdminEntry(
             PenaltyList(name=_l("Penalty proposals"), endpoint="penalties", url="/admin/penalties"), RULES, 50
         ),
-        AdminEntry(
-            PenaltyScreen(name=_l("Penalty proposals about me"), endpoint="penalty", url="/admin/penalty"), WORK, 60
-        ),
+        AdminEntry(PenaltyScreen(name=_l("My proposals"), endpoint="penalty", url="/admin/penalty"), WORK, 60),
     ]
