@@ -12,6 +12,7 @@ import click
 from flask.cli import with_appcontext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import pgettext
 from sqlalchemy import select
 
 from core.kernel import clock
@@ -120,23 +121,28 @@ def _print(data: Data) -> None:
     click.echo(f"{data['clause']}  {_in_words(data['title'])}")
     click.echo(_in_words(data["text"]))
     click.echo("")
-    _say(_("unit"), f"{data['unit']} ({data['timezone']})")
-    _say(_("at"), _short(data["at"]))
+    _say(pgettext("explain", "unit"), f"{data['unit']} ({data['timezone']})")
+    _say(pgettext("explain", "at"), _short(data["at"]))
     if data["record"]:
-        _say(_("record"), data["record"])
-    _say(_("holds"), (_("yes") if data["holds"] else _("no")) + _from(data["holds_from"]))
+        _say(pgettext("explain", "record"), data["record"])
+    _say(
+        pgettext("explain", "holds"),
+        (pgettext("explain", "yes") if data["holds"] else pgettext("explain", "no")) + _from(data["holds_from"]),
+    )
     if not data["plugin_on"]:
         _say("", _("The plugin %(name)s is switched off here", name=data["plugin"]))
     for one in data["parameters"]:
         unit = " ".join(part for part in (one["unit"], f"({one['clock']})" if one["clock"] else "") if part)
-        _say(_("parameter"), f"{one['name']} = {one['value']} {unit}".rstrip() + _from(one["from"]))
+        _say(
+            pgettext("explain", "parameter"), f"{one['name']} = {one['value']} {unit}".rstrip() + _from(one["from"])
+        )
     for rule in data["rules"]:
         click.echo("")
         _RULES.get(rule["kind"], _print_plain)(rule)
     if not data["rules"]:
         click.echo("")
         places = [f"{one['how']} {one['place']}" for one in data["applies"]]
-        _say(_("applies"), ", ".join(places) or _("nowhere yet"))
+        _say(pgettext("explain", "applies"), ", ".join(places) or _("nowhere yet"))
     for one in data["obligations"]:
         click.echo("")
         _print_owed(one)
@@ -154,7 +160,7 @@ def _in_words(words: Mapping[str, str]) -> str:
 
 def _from(source: Data | None) -> str:
     if source is None:
-        return "  · " + _("default")
+        return "  · " + pgettext("explain", "default")
     return "  · " + _(
         "set by %(unit)s from %(day)s (version %(number)d)",
         unit=source["unit"],
@@ -175,7 +181,10 @@ def _term(term: Data) -> str:
 
 
 def _print_deadline(rule: Data) -> None:
-    _say(_("deadline"), f"{rule['record_type']}: {' / '.join(rule['starts_with'])} → {' / '.join(rule['met_by'])}")
+    _say(
+        pgettext("explain", "deadline"),
+        f"{rule['record_type']}: {' / '.join(rule['starts_with'])} → {' / '.join(rule['met_by'])}",
+    )
     for name, value in rule["looks_at"].items():
         _say("", f"{name} = {value or '-'}")
     if not rule["applies"]:
@@ -183,11 +192,11 @@ def _print_deadline(rule: Data) -> None:
     if "term" not in rule:
         _say("", rule.get("cannot_tell") or "")
         return
-    _say(_("term"), _term(rule["term"]))
+    _say(pgettext("explain", "term"), _term(rule["term"]))
     if rule["target"]:
-        _say(_("target"), _term(rule["target"]))
+        _say(pgettext("explain", "target"), _term(rule["target"]))
     named = rule["calendar"]["name"] or _("Mon–Fri 09:00–12:00 13:00–18:00")
-    _say(_("calendar"), f"{named} ({rule['calendar']['timezone']})")
+    _say(pgettext("explain", "calendar"), f"{named} ({rule['calendar']['timezone']})")
     if not rule["applies"]:
         return
     for one in rule["episodes"]:
@@ -197,25 +206,25 @@ def _print_deadline(rule: Data) -> None:
 
 
 def _print_episode(one: Data, rule: Data) -> None:
-    _say(_("starts"), f"{_short(one['start'])}  {one['started_by']}")
+    _say(pgettext("explain", "starts"), f"{_short(one['start'])}  {one['started_by']}")
     for pause in one["pauses"]:
-        _say(_("paused"), f"{_short(pause['from'])} – {_short(pause['until'])}")
+        _say(pgettext("explain", "paused"), f"{_short(pause['from'])} – {_short(pause['until'])}")
     for day in one.get("days", ()):
         _say("", _day(day))
     if one.get("days_left_out"):
         _say("", _("… %(count)d more days", count=one["days_left_out"]))
     if one["problem"]:
-        _say(_("problem"), one["problem"])
-    _say(_("due"), _short(one["due"]))
+        _say(pgettext("explain", "problem"), one["problem"])
+    _say(pgettext("explain", "due"), _short(one["due"]))
     if one["target"]:
-        _say(_("target"), _short(one["target"]))
+        _say(pgettext("explain", "target"), _short(one["target"]))
     if one["warning"]:
-        _say(_("warning"), _short(one["warning"]))
+        _say(pgettext("explain", "warning"), _short(one["warning"]))
     if one.get("provisional_years"):
         years = ", ".join(map(str, one["provisional_years"]))
         _say("", _("Provisional: the official holidays of %(years)s are not published yet", years=years))
     if one["state"] not in ("open", "overdue") or rule["of_record"]:
-        _say(_("state"), _state(one))
+        _say(pgettext("explain", "state"), _state(one))
 
 
 def _state(one: Data) -> str:
@@ -245,23 +254,23 @@ _KINDS_OF_DAYS = (
 
 
 def _print_owed(one: Data) -> None:
-    _say(_("owed"), f"{_short(one['start'])} → {_short(one['due'])}")
-    _say(_("state"), _state(one) + (f"  {_short(one['ended'])}" if one["ended"] else ""))
-    _say(_("responsible"), one["responsible"] or "-")
+    _say(pgettext("explain", "owed"), f"{_short(one['start'])} → {_short(one['due'])}")
+    _say(pgettext("explain", "state"), _state(one) + (f"  {_short(one['ended'])}" if one["ended"] else ""))
+    _say(pgettext("explain", "responsible"), one["responsible"] or "-")
 
 
 def _print_gate(rule: Data) -> None:
-    _say(_("gate"), rule["step"])
+    _say(pgettext("explain", "gate"), rule["step"])
     if not rule["asked"]:
         _say("", _("Whether it refuses depends on a record: name one with --record"))
     elif rule.get("refused"):
-        _say(_("refused"), rule["refused"])
+        _say(pgettext("explain", "refused"), rule["refused"])
     else:
         _say("", _("It lets this step through"))
 
 
 def _print_fee(rule: Data) -> None:
-    _say(_("fee"), rule["step"])
+    _say(pgettext("explain", "fee"), rule["step"])
     lines = rule.get("lines")
     if lines is None:
         _say("", _("What it comes to depends on a record: name one with --record"))
@@ -273,7 +282,10 @@ def _print_fee(rule: Data) -> None:
 
 
 def _print_penalty(rule: Data) -> None:
-    _say(_("penalty"), _("a proposal after a breach of %(clauses)s", clauses=", ".join(rule["after_breach_of"])))
+    _say(
+        pgettext("explain", "penalty"),
+        _("a proposal after a breach of %(clauses)s", clauses=", ".join(rule["after_breach_of"])),
+    )
     for name in ("amount", "least", "most", "per_day", "cap"):
         if rule[name] is not None:
             _say("", f"{name} {rule[name]}")
@@ -281,7 +293,10 @@ def _print_penalty(rule: Data) -> None:
 
 def _print_schedule(rule: Data) -> None:
     every = f"{rule['every']['amount']} {rule['every']['unit']}"
-    _say(_("schedule"), _("every %(every)s, counted from %(day)s", every=every, day=rule["counted_from"]))
+    _say(
+        pgettext("explain", "schedule"),
+        _("every %(every)s, counted from %(day)s", every=every, day=rule["counted_from"]),
+    )
     for one in rule["periods"]:
         text = _("%(first)s to %(last)s, due %(due)s", first=one["from"], last=one["to"], due=one["due"])
         _say("", text)

@@ -194,7 +194,7 @@ class Reader:
             return list(node.value)
         return [] if node.value is None else [node]
 
-    def text(self, node: Node) -> str:
+    def string(self, node: Node) -> str:
         """Return a piece as text; numbers are taken as they are written."""
         if isinstance(node.value, dict | list | bool) or node.value is None:
             raise self.stop(node, _l("A text is expected here, not %(kind)s", kind=_kind(node)))
@@ -226,7 +226,7 @@ class Reader:
 
     def one_of(self, node: Node, known: Collection[str], what: Any) -> str:
         """Return one of the known words."""
-        given = self.text(node)
+        given = self.string(node)
         if given not in known:
             self.unknown(node, given, known, what)
             raise _Stop
@@ -234,7 +234,7 @@ class Reader:
 
     def duration(self, node: Node) -> Duration:
         """Return a length of time such as ``2d``, ``1h 30m`` or ``45s``."""
-        given = self.text(node).strip()
+        given = self.string(node).strip()
         found = _DURATION.findall(given)
         rest = _DURATION.sub("", given).strip()
         if not found or rest or max(len(count) for count, _ in found) > 9:
@@ -248,7 +248,7 @@ class Reader:
     def day(self, node: Node) -> date:
         """Return a day such as ``2025-09-26``."""
         try:
-            return _near(date.fromisoformat(self.text(node).strip()))
+            return _near(date.fromisoformat(self.string(node).strip()))
         except ValueError:
             raise self.stop(
                 node, _l("A day such as 2025-09-26 is expected here, not “%(given)s”", given=node.value)
@@ -256,7 +256,7 @@ class Reader:
 
     def moment(self, node: Node, zone: str) -> datetime:
         """Return a moment such as ``2025-09-26 16:00`` of a time zone; ``24:00`` is the day's last second."""
-        given = self.text(node).strip()
+        given = self.string(node).strip()
         day, gap, time = given.replace("T", " ", 1).partition(" ")
         try:
             if not gap:

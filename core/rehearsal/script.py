@@ -229,8 +229,8 @@ class _Author:
         with self.r.going_on():
             if isinstance(node.value, dict):
                 both = self.r.words(node, ("zh", "en"), ("zh", "en"))
-                return self.r.text(both[current_locale()]) if current_locale() in both else ""
-            return self.r.text(node)
+                return self.r.string(both[current_locale()]) if current_locale() in both else ""
+            return self.r.string(node)
         return ""
 
     def _shown(self, found: Read) -> list[str]:
@@ -277,7 +277,7 @@ class _Author:
         plugins = [one.name for one in installed().plugins]
         unit = UnitPart(
             node,
-            code=r.maybe(found, "code", r.text, "HQ").upper(),
+            code=r.maybe(found, "code", r.string, "HQ").upper(),
             kind=r.maybe(found, "kind", lambda n: r.one_of(n, [c for c, _ in KINDS], _l("The kind")), "company"),
             zone=r.maybe(
                 found,
@@ -300,7 +300,7 @@ class _Author:
             ),
             days=tuple(r.maybe(found, "days", lambda n: r.each(n, self._own_days), [])),
         )
-        return replace(unit, name=r.maybe(found, "name", r.text, unit.code))
+        return replace(unit, name=r.maybe(found, "name", r.string, unit.code))
 
     def _settings(self, node: Node) -> dict[str, Any]:
         found = self.r.words(node, [one.name for one in specs()])
@@ -308,7 +308,7 @@ class _Author:
 
     def _hours(self, node: Node) -> dict[str, str]:
         found = self.r.words(node, words.HOURS)
-        return {name: self.r.text(piece) if piece.value is not None else "" for name, piece in found.items()}
+        return {name: self.r.string(piece) if piece.value is not None else "" for name, piece in found.items()}
 
     def _own_days(self, node: Node) -> dict[str, Any]:
         found = self.r.words(node, words.OWN_DAYS, ("from",))
@@ -316,8 +316,8 @@ class _Author:
         return {
             "first_day": first,
             "last_day": self.r.maybe(found, "to", self.r.day, first),
-            "hours": self.r.maybe(found, "hours", self.r.text, ""),
-            "reason": self.r.maybe(found, "reason", self.r.text, "-"),
+            "hours": self.r.maybe(found, "hours", self.r.string, ""),
+            "reason": self.r.maybe(found, "reason", self.r.string, "-"),
         }
 
     def _clauses(self, node: Node) -> list[ClausePart]:
@@ -348,7 +348,7 @@ def clause_parts(r: Reader, name: str, node: Node) -> list[ClausePart]:
             {n: _plain_value(found[n].plain) for n in parameters if n in found},
             r.maybe(found, "from", r.day),
             r.maybe(found, "open_records", lambda n: r.one_of(n, words.OPEN_RECORDS, _l("The choice")), "keep"),
-            r.maybe(found, "reason", r.text, ""),
+            r.maybe(found, "reason", r.string, ""),
         )
     ]
 
@@ -396,7 +396,7 @@ class _Scene:
         found = r.words(node, words.ACTOR, ("position",))
         positions = tuple(r.maybe(found, "position", lambda n: r.each(n, self._position), []))
         unit = r.maybe(found, "unit", self.unit_code, self.first.code)
-        return ActorPart(node, name, positions, unit, r.maybe(found, "name", r.text, name))
+        return ActorPart(node, name, positions, unit, r.maybe(found, "name", r.string, name))
 
     def _position(self, node: Node) -> str:
         return self.r.one_of(node, [one.code for one in POSITIONS], _l("The position"))
@@ -406,7 +406,7 @@ class _Scene:
 
     def actor(self, node: Node, unit: str) -> str:
         """Return who is named: somebody of the file, or whoever holds a position (made where nobody does)."""
-        given = self.r.text(node)
+        given = self.r.string(node)
         if given in self.actors:
             return given
         positions = [one.code for one in POSITIONS]
@@ -503,7 +503,7 @@ class _Steps:
                 raise self.r.stop(node, _l("The first step needs a time: at: 2025-09-26 16:00"))
             return self.last
         piece = found["at"]
-        given = self.r.text(piece).strip()
+        given = self.r.string(piece).strip()
         if given.startswith("+"):
             if self.last is None:
                 raise self.r.stop(piece, _l("The first step needs a time: at: 2025-09-26 16:00"))
@@ -539,11 +539,11 @@ class _Steps:
         if known is not None:
             what = r.one_of(node, known, words.WHAT[step.verb])
         elif words.WHAT.get(step.verb) is not None:
-            what = r.text(node)
+            what = r.string(node)
         step = replace(step, what=what)
         options = {name: self._option(name, piece, step) for name, piece in found.items() if name in words.OPTIONS}
         if step.verb in ("create", "find"):
-            alias = r.maybe(found, "as", r.text, "") or what
+            alias = r.maybe(found, "as", r.string, "") or what
             step = replace(step, alias=alias, kind=what)
         if step.verb == "set":
             options["part"] = self._setting(what, node, found)
@@ -574,7 +574,7 @@ class _Steps:
         if ("file" in found) == ("rows" in found):
             raise self.r.stop(node, _l("Give either “file” or “rows”"))
         if "file" in found:
-            path = self.folder / self.r.text(found["file"])
+            path = self.folder / self.r.string(found["file"])
             if not path.is_file():
                 raise self.r.stop(found["file"], _l("There is no file %(name)s", name=path.name))
             return {"file": path}
@@ -657,7 +657,7 @@ class _Steps:
             "day": r.day,
             "duration": r.duration,
             "money": r.money,
-            "text": r.text,
+            "text": r.string,
             "whole": r.whole,
             "yes_no": r.yes_no,
         }

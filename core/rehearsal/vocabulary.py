@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import inspect
 
 from core.kernel import importing
 from core.kernel.fields import Field
@@ -280,7 +281,7 @@ def free_words(word: str, kind: str) -> Collection[str] | None:
     found = record_type(kind)
     if found is None:
         return None
-    own = [one.key for one in found.detail.__table__.columns if one.key not in ("id", "unit_id")]
+    own = [one.key for one in inspect(found.detail).column_attrs if one.key not in ("id", "unit_id")]
     return [*own, *(name for name in HEAD if hasattr(Record, name))]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 
 from core.kernel import clock
 from core.kernel.audit import plain
@@ -24,7 +24,6 @@ from core.records.engine import Step, flow_of
 from core.records.models import Record
 from core.records.types import record_type, words_of
 from core.units.facts import unit_facts
-from core.units.models import Unit
 from core.units.switches import enabled_plugins
 from core.users.models import User
 
@@ -142,11 +141,7 @@ def _source(found: Effective, name: str) -> Data | None:
     version = found.sources.get(name)
     if version is None:
         return None
-    code = session().scalar(
-        select(Unit.code).where(Unit.id == version.unit_id),
-        execution_options={"unscoped": "clause settings are inherited"},
-    )
-    return {"unit": code, "version": version.id, "since": version.starts_on.isoformat()}
+    return {"unit": unit_facts(version.unit_id).code, "version": version.id, "since": version.starts_on.isoformat()}
 
 
 def _refuse_unknown(asked: Question, rules: Sequence[Rule]) -> None:
@@ -239,7 +234,7 @@ def _snapshot(asked: Question, names: Sequence[str], type_code: str) -> Data:
 def _typed(type_code: str, name: str, value: str) -> Any:
     """Read a made-up field as its column holds it."""
     kind = record_type(type_code)
-    column = kind.detail.__table__.columns.get(name) if kind else None
+    column = inspect(kind.detail).columns.get(name) if kind else None
     wanted = column.type.python_type if column is not None else str
     read: Mapping[type, Callable[[str], Any]] = {int: int, Decimal: Decimal, date: date.fromisoformat}
     try:
