@@ -126,7 +126,7 @@ class RegulationScreen(Screen):
             position=titles.get(clause.responsible, ""),
             places=places,
             standing=standing(clause.kind, {one.how for one in places}),
-            hows={**KINDS, **HOWS},
+            hows=HOWS,
             refusals=_refusals(clause.id) if may_see else [],
             refusal_count=_count_refusals(clause.id) if may_see else 0,
             count_most=REFUSALS_COUNTED,
