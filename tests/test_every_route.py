@@ -32,6 +32,9 @@ from core.kernel.ids import uuid7
 from core.records.attachments import attach
 from core.records.models import Notice, Record
 from core.records.services import notify, remind
+from core.rules import approvals
+from core.rules.approval_models import Delegation
+from core.rules.obligation_models import Obligation
 from core.units.models import Stage, Unit
 from core.users.models import Position, SavedView, User, UserPosition
 from core.users.permissions import all_permissions
@@ -210,6 +213,17 @@ def _fill(scene: Scene, everything: list[str]) -> None:
             notify(record, "mention", [scene.nobody.id], MARK)
         _import_run(scene.unit.id)
         customers = [str(key) for key in work.scalars(select(Customer.id).order_by(Customer.id))]
+        late = work.scalars(select(Obligation.id).where(Obligation.record_id == record_id)).first()
+        with transaction():
+            asked = approvals.ask(
+                scene.unit.id,
+                clause="R01-4.4",
+                subject="thing:1",
+                title=f"{MARK}减免",
+                position="gm",
+                reason=MARK,
+                record=record,
+            ).id
     with as_system() as work:
         view = SavedView(list_name="cases", name=f"{MARK}视图", query="quick=open", user_id=scene.boss.id)
         work.add(view)
@@ -220,6 +234,17 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         held = work.scalars(select(UserPosition.id).where(UserPosition.user_id == scene.boss.id)).one()
         stage = work.scalars(select(Stage.id).where(Stage.unit_id == scene.unit.id)).one()
         notice = work.scalars(select(Notice.id)).first()
+        away = Delegation(
+            unit_id=scene.unit.id,
+            from_user_id=scene.boss.id,
+            to_user_id=scene.nobody.id,
+            first_day=date(2020, 1, 1),
+            last_day=date(2099, 1, 1),
+            reason=MARK,
+            created_at=clock.now(),
+        )
+        work.add(away)
+        work.flush()
     scene.parts |= {
         "record_id": str(record_id),
         "attachment_id": str(attached),
@@ -229,6 +254,10 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         "serial": MARK,
         "clause_id": "R01-4.2",
         "regulation_id": "R01",
+        "approval_id": str(asked),
+        "decision": "agree",
+        "delegation_id": str(away.id),
+        "obligation_id": str(late),
     }
     scene.words |= {
         "notice": str(notice),

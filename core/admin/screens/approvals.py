@@ -28,7 +28,7 @@ from core.kernel.ids import read_id
 from core.records.attachments import attachments_of
 from core.records.engine import fetch_visible
 from core.rules import approval_gate, approvals, approvers, excuses
-from core.rules.approval_models import AGREED, REJECTED, RETURNED, WAITING, Approval
+from core.rules.approval_models import WAITING, Approval
 from core.rules.approvals import OPEN_STATES
 from core.rules.approvers import ALL, VIEW
 from core.rules.obligation_models import Obligation
@@ -46,12 +46,8 @@ REASON = Field(
     help=_l("Needed to reject or send back."),
 )
 NEEDED = Field("reason", "long", _l("Reason"), True, max_length=approvals.LONGEST_REASON)
-# What the buttons of a waiting approval do, by the last part of the address.
-DECISIONS: dict[str, tuple[str, Any]] = {
-    "agree": (AGREED, _l("Agree")),
-    "reject": (REJECTED, _l("Reject")),
-    "send-back": (RETURNED, _l("Send back")),
-}
+# What the buttons of a waiting approval do: the last part of the address.
+DECISIONS = ("agree", "reject", "send-back")
 
 
 class ApprovalScreen(Screen):
@@ -113,9 +109,11 @@ class ApprovalScreen(Screen):
         )
         return (page, trouble.status) if trouble.status != 200 else page
 
-    @expose("/<approval_id>/<any('agree', 'reject', 'send-back'):decision>", methods=("POST",))
+    @expose("/<approval_id>/<decision>", methods=("POST",))
     def decide(self, approval_id: str, decision: str) -> Answer:
         """Agree, reject or send back."""
+        if decision not in DECISIONS:
+            raise NotFound()
         approval = fetch(Approval, approval_id)
         form = _decide_form(approval)
         trouble: Trouble | None = Trouble(422)
