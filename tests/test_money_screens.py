@@ -7,12 +7,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from flask import g
 from openpyxl import load_workbook
 from sqlalchemy import select
 
 from core.admin.format import money
-from core.admin.screens.charges import charges_of
 from core.kernel import clock
 from core.kernel.database import session
 from core.records.models import Record
@@ -20,7 +18,7 @@ from core.rules import charges, penalties
 from core.rules.charge_models import AGREED, DROPPED, POSTED, PROPOSED, QUOTED, VOID, Charge, Penalty
 from core.rules.kinds import Line
 from tests.casework import ALL, make_office, reading
-from tests.helpers import in_scope, login, make_unit, make_user
+from tests.helpers import login, make_unit, make_user
 from tests.money_scene import FINE, QUOTE, RANGE, VISIT, holder, money_clauses
 
 NOVEMBER = datetime(2026, 11, 16, 2, tzinfo=UTC)
@@ -226,17 +224,14 @@ def test_charges_of_other_units_are_not_there(sqlite_app, office):
     assert "¥100.00" not in text_of(stranger.get("/admin/charges/"))
 
 
-def test_the_panel_for_a_records_page(sqlite_app, office):
+def test_a_records_own_page_shows_its_charges(sqlite_app, office, boss):
     key = charge(office)
-    empty = office.new_case()
-    with sqlite_app.test_request_context():
-        with in_scope(office.unit, ALL, office.desk):
-            g.unit = None
-            drawn = charges_of(session().get_one(Record, row_of(Charge, key).record_id))
-            assert "¥100.00" in drawn
-            assert charges_of(session().get_one(Record, empty)) is None
-        with in_scope(office.unit, {"case.view"}, office.desk):
-            assert charges_of(session().get_one(Record, row_of(Charge, key).record_id)) is None
+    record_id, empty = row_of(Charge, key).record_id, office.new_case()
+    assert "¥100.00" in text_of(boss.get(f"/admin/record/{record_id}"))
+    assert 'id="panel-charges"' not in text_of(boss.get(f"/admin/record/{empty}"))
+    client = browser(sqlite_app, make_user(office.unit, {"case.view"}))
+    page = client.get(f"/admin/record/{record_id}")
+    assert page.status_code == 200 and "¥100.00" not in text_of(page)
 
 
 # --- penalty proposals -------------------------------------------------------------------------------
