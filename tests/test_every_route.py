@@ -32,7 +32,7 @@ from core.kernel.ids import uuid7
 from core.records.attachments import attach
 from core.records.models import Notice, Record
 from core.records.services import notify, remind
-from core.rules import approvals
+from core.rules import approvals, settings
 from core.rules.approval_models import Delegation
 from core.rules.obligation_models import Obligation
 from core.units.models import Stage, Unit
@@ -63,7 +63,14 @@ OWN = {
     "web.switch_unit",
 }
 # One list for the whole deployment: positions, for whoever administers them anywhere, and regulations.
-OF_ALL = {"positions.details_view", "positions.edit_view", "regulations.regulation", "regulations.clause"}
+OF_ALL = {
+    "positions.details_view",
+    "positions.edit_view",
+    "regulations.regulation",
+    "regulations.clause",
+    "clause_settings.history",
+    "clause_settings.set_view",
+}
 BOOKKEEPING = ("core_user_session", "core_sign_in_try")
 BAD_IDS = ["1" + "0" * 30, "%00", "²", "abc", "-1", "0", "%ff", "..%2f..%2fetc", "9" * 5000]
 WORST = 3  # the first of them are tried on both databases
@@ -112,6 +119,7 @@ class Scene:
         """Return the id of A's row that the screen is about; its model is found by the screen's own."""
         screen = rule.endpoint.partition(".")[0]
         known = {"units": self.unit.id, "users": self.boss.id, "inbox": self.words["notice"]}
+        known |= dict.fromkeys(("clause_settings", "clause_changes"), self.parts["setting_id"])
         if screen in known:
             return str(known[screen])
         model = self.models().get(screen)
@@ -214,6 +222,8 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         _import_run(scene.unit.id)
         customers = [str(key) for key in work.scalars(select(Customer.id).order_by(Customer.id))]
         late = work.scalars(select(Obligation.id).where(Obligation.record_id == record_id)).first()
+        day = clock.now().date() + timedelta(days=40)
+        setting = settings.set_clause(scene.unit.id, "R01-4.4", {"limit": 4}, starts_on=day, reason=MARK).id
         with transaction():
             asked = approvals.ask(
                 scene.unit.id,
@@ -258,6 +268,8 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         "decision": "agree",
         "delegation_id": str(away.id),
         "obligation_id": str(late),
+        "setting_id": str(setting),
+        "code": "hotel",
     }
     scene.words |= {
         "notice": str(notice),
