@@ -19,7 +19,7 @@ PENDING = (OPEN, PAUSED)
 
 _PENDING = "state IN ('open', 'paused')"
 _RUNNING = "state = 'open'"
-_LATE = "state = 'late'"
+_LATE = "state IN ('open', 'late')"
 
 
 class Obligation(UnitScoped, Base):
@@ -51,7 +51,7 @@ class Obligation(UnitScoped, Base):
             sqlite_where=text(_RUNNING + " AND warned_at IS NULL"),
             postgresql_where=text(_RUNNING + " AND warned_at IS NULL"),
         ),
-        # What was late in a span of days, for the day and week report.
+        # What was or is late in a span of days, for the day and week report.
         Index(
             "ix_core_obligation_late",
             "unit_id",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, literal, select, update
@@ -27,7 +28,7 @@ from . import approvals, obligations, penalties, releases, schedules
 from .obligation_models import OPEN, Breach, Obligation
 from .responsible import head_of
 
-MOST_RECORDS = 500  # of one kind of work in one round; the rest waits for the next
+MOST_RECORDS = 500  # time limits of one kind of work in one round; the rest waits for the next
 # What was missed longer ago is on record and in the lists; nobody's inbox is filled with it.
 TELL_WITHIN = timedelta(days=7)
 A_WHILE = timedelta(minutes=10)  # what depends on days only need not be looked at every minute
@@ -104,7 +105,8 @@ def _tried(name: str, key: int, call: Callable[[int], int]) -> int:
 
 def warn() -> int:
     """Warn those responsible of what is due soon, once each; return how many obligations."""
-    return _for_records("warnings", (_IS_OPEN, Obligation.warned_at.is_(None), _warn_by_now()), _warn_record)
+    wanted = select(Obligation.record_id).where(_IS_OPEN, Obligation.warned_at.is_(None), _warn_by_now())
+    return _for_records("warnings", wanted.order_by(Obligation.warn_at), _warn_record)
 
 
 def _warn_by_now() -> ColumnElement[bool]:
@@ -140,7 +142,8 @@ def _tell(record: Record, kind: str, limits: Sequence[tuple[str, datetime, set[i
 
 def break_late() -> int:
     """Announce what was due and is not done: to those responsible and the unit's head; return how many."""
-    return _for_records("breaches", (_overdue(),), _break_record)
+    wanted = select(Obligation.record_id).where(_overdue())
+    return _for_records("breaches", wanted.order_by(Obligation.due_at, Obligation.id), _break_record)
 
 
 def _overdue() -> ColumnElement[bool]:
@@ -168,14 +171,14 @@ def _break_record(record: Record) -> int:
     return len(fresh)
 
 
-def _for_records(name: str, wanted: Iterable[ColumnElement[bool]], call: Callable[[Record], int]) -> int:
-    """Do something with each record that has obligations ``wanted``, each in a transaction that locks it.
+def _for_records(name: str, wanted: Any, call: Callable[[Record], int]) -> int:
+    """Do something with each of the records ``wanted`` (in the order of an index), each in a transaction that locks
+    it.
 
     The record is locked before anything else, as every step does, so a round and a step never wait in circles.
     """
     with system_scope(name, read_only=True) as work:
-        found = select(Obligation.record_id).where(*wanted).distinct().limit(MOST_RECORDS)
-        ids = sorted(work.scalars(found))
+        ids = sorted(set(work.scalars(wanted.limit(MOST_RECORDS))))
 
     def locked(record_id: int) -> int:
         with transaction():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import func, literal, or_, select
 
 from core.kernel import clock
 from core.kernel.access import require
@@ -37,8 +37,7 @@ TASK_DONE = "finished"
 
 # Written out, not bound: only so do both databases see that a partial index serves.
 _OPEN_RECORD = Record.category.in_([literal(OPEN, literal_execute=True), literal(PAUSED, literal_execute=True)])
-_IS_LATE = Obligation.state == literal(LATE, literal_execute=True)
-_IS_RUNNING = Obligation.state == literal(RUNNING, literal_execute=True)
+_MAY_BE_LATE = Obligation.state.in_([literal(RUNNING, literal_execute=True), literal(LATE, literal_execute=True)])
 
 
 class Span(NamedTuple):
@@ -153,14 +152,14 @@ def _statements(unit_id: int, start: datetime, end: datetime) -> list[tuple[str,
     late = (
         select(Record.id, Obligation.responsible_id, Obligation.due_at, Record.type)
         .join(Record, Record.id == Obligation.record_id)
-        .where(Obligation.unit_id == unit_id, Obligation.due_at >= start)
+        .where(Obligation.unit_id == unit_id, Obligation.due_at >= start, Obligation.due_at < end)
+        .where(_MAY_BE_LATE, or_(Obligation.state == LATE, Obligation.due_at < clock.now()))
     )
     return [
         (NEW, received),
         (FINISHED, _facts(unit_id, (*DONE_KINDS, TASK_DONE), start, end)),
         (CHASED, _facts(unit_id, (CHASED,), start, end)),
-        (LATE_ONES, late.where(Obligation.due_at < end, _IS_LATE)),
-        (LATE_ONES, late.where(Obligation.due_at < min(end, clock.now()), _IS_RUNNING)),
+        (LATE_ONES, late),
     ]
 
 

@@ -59,7 +59,8 @@ class ReportScreen(Screen):
             detail = {"span": span.kind, "first": span.first.isoformat()}
             record_audit("export", ("list", "unit_report"), unit_id=g.unit.id, detail=detail)
         target.seek(0)
-        name = f"{_('Unit report')}-{span.kind}-{span.first}.xlsx"
+        title = _("Unit report")
+        name = f"{title}-{span.first}.xlsx"
         answer = send_file(target, mimetype=EXCEL)
         answer.headers["Content-Disposition"] = attachment(name, f"report-{span.kind}-{span.first}.xlsx")
         return answer
