@@ -12,14 +12,22 @@ import pytest
 from flask_babel import force_locale
 from sqlalchemy import text
 
+from core.cases.models import Case
 from core.kernel import clock
 from core.kernel.database import db
+from core.kernel.fields import Field, clean
 from core.kernel.throwaway import NoDatabase
+from core.records import types
+from core.records.engine import create_record
+from core.records.models import CLOSED, OPEN
+from core.records.types import RecordType
+from core.records.workflow import FactKind, Guard, State, Transition, make_workflow
 from core.rehearsal import vocabulary
 from core.rehearsal.reading import BadScenario
 from core.rehearsal.run import FAILED, NOT_RUN, PASSED, files_in, rehearsal, rehearse_file, rehearse_source
 from core.rehearsal.script import read_source
 from tests import databases
+from tests.casework import kinds
 from tests.helpers import make_unit
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -385,6 +393,81 @@ PLUGIN = """
 from core.hookspecs import hookimpl
 from core.sdk import FactKind, RecordType, Workflow
 """
+
+
+@pytest.fixture
+def thrown_type():
+    """A record type as a plugin would declare one: a form, a service behind it, a workflow of its own."""
+    flow = make_workflow(
+        "new",
+        [State("new", "New", OPEN), State("done", "Done", CLOSED)],
+        [
+            Transition(
+                "finish",
+                "Finish",
+                frozenset({"new"}),
+                "done",
+                "case.handle",
+                "finished",
+                (Field("answer", "text", "Answer", True), Field("helper_id", "user", "Helper")),
+                guards=(Guard("unseen", lambda step: None if len(kinds(step.record.id)) > 1 else "Look first"),),
+                apply=lambda step: setattr(step.detail, "answer", step.values["answer"]),
+            )
+        ],
+        [
+            FactKind("registered", "Registered", 0),
+            FactKind("seen", "Seen", 5, enterable=True),
+            FactKind("finished", "Finished"),
+        ],
+    )
+    intake = (Field("description", "text", "What", True),)
+
+    def register(unit_id, raw):
+        values = clean(intake, raw)
+        return create_record(
+            kind,
+            unit_id,
+            Case(channel="phone", **values),
+            title=values["description"],
+            customer_id=None,
+            received_at=clock.now(),
+            permission="case.create",
+            facts=[("registered", {})],
+        )
+
+    kind = RecordType("thrown", "Thrown", "TH", Case, flow, intake=intake, register=register)
+    types.register_type(kind)
+    yield
+    del types._types["thrown"]
+    types.workflow_of.cache_clear()
+    types.mirrored_roles.cache_clear()
+
+
+def test_a_record_type_declared_elsewhere_is_played_without_a_change_here(thrown_type, lite):
+    (report,) = play(
+        lite,
+        """
+title: Another type
+actors: {desk: after_sales}
+steps:
+  - {at: 2025-11-03 09:00, create: thrown, with: {description: x}, expect: {state: new}}
+  - {at: +1h, perform: finish, with: {answer: y}, expect: {refused: unseen}}
+  - {at: +1h, fact: seen, with: {by: phone}}
+  - {at: +1h, perform: finish, with: {helper_id: desk}, expect: {invalid: answer}}
+  - {at: +1h, perform: finish, with: {answer: y, helper_id: desk}, expect: {state: done, field: {answer: y}}}
+""",
+    )
+    assert report.passed, failures(report)
+
+
+def test_names_of_such_a_type_are_checked(thrown_type, whole_app):
+    source = (
+        "title: x\nsteps:\n- {at: 2025-11-03 09:00, create: thrown, with: {descripton: x}}\n- {perform: finsh}\n"
+    )
+    assert mistakes(whole_app, source) == [
+        (3, "The word “descripton” is not known; did you mean description?"),
+        (4, "The step “finsh” is not known; did you mean finish?"),
+    ]
 
 
 def test_a_record_type_without_an_intake_form_cannot_be_created(whole_app):
