@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import g, url_for
 from flask_babel import gettext as _
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.orm import joinedload
 
 from core.kernel import clock
@@ -15,6 +15,8 @@ from core.kernel.database import session
 from core.kernel.extensions import Unavailable
 from core.records.models import OPEN_CATEGORIES, Notice, Record, Reminder
 from core.rules.approvers import VIEW
+from core.rules.obligation_models import OPEN as RUNNING
+from core.rules.obligation_models import Obligation
 from core.tasks.services import TASK
 
 from .approvals import MOST_COUNTED, waiting_count
@@ -84,6 +86,24 @@ def task_tiles() -> list[Number]:
     is_late = any(due is not None and due < clock.now() for due in dues)
     url = url_for("tasks.index_view", quick="mine")
     return [Number(_("My recurring tasks"), str(len(dues)), url, "bad" if is_late else "info")]
+
+
+def overdue_by_clause(context: ListContext) -> list[tuple[str, int, str]]:
+    """Count what is overdue in the unit by clause, the worst first: (clause, how many, where they are listed)."""
+    running = Obligation.state == literal(RUNNING, literal_execute=True)
+    late = select(Obligation.clause).where(Obligation.unit_id == context.unit_id, running)
+    capped = late.where(Obligation.due_at < clock.now()).order_by(None).limit(CAP).subquery()
+    count = func.count()
+    found = (
+        select(capped.c.clause, count)
+        .group_by(capped.c.clause)
+        .order_by(count.desc(), capped.c.clause)
+        .limit(SHOWN)
+    )
+    return [
+        (clause, number, url_for("cases.index_view", f_clause=clause))
+        for clause, number in session().execute(found)
+    ]
 
 
 def plugin_tiles() -> list[Number]:

@@ -13,6 +13,7 @@ from flask_babel import lazy_gettext as _l
 
 from core.admin.cases import forms, lists, page
 from core.admin.cases.deadlines import DAY_KINDS, deadlines_of
+from core.admin.cases.money import agreements_of, penalties_of
 from core.admin.categories import SERVICE
 from core.admin.export import attachment as disposition
 from core.admin.forms import FieldsForm, form_from_fields
@@ -31,6 +32,8 @@ from core.records import services
 from core.records.attachments import INLINE, attach, open_attachment
 from core.records.engine import ask, fetch_visible, flow_of, record_fact, unit_zone
 from core.records.models import Record
+
+from .charges import charges_of
 
 VISIBLE_WORDS = {True: True, False: None}  # unticked: as the kind of fact says
 
@@ -99,6 +102,9 @@ class RecordScreen(Screen):
             key=forms.new_key(),
             deadlines=deadlines_of(record),
             day_kinds=DAY_KINDS,
+            wanted=agreements_of(record),
+            charges=charges_of(record),
+            penalties=penalties_of(record),
             **shown,
         )
 
