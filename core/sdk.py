@@ -62,7 +62,7 @@ from core.records.workflow import (
     WorkflowExtension,
     make_workflow,
 )
-from core.rules import charges, penalties
+from core.rules import approvals, charges, excuses, penalties
 from core.rules.clocks import Term
 from core.rules.effective import effective
 from core.rules.kinds import (
@@ -154,6 +154,7 @@ __all__ = [
     "WorkflowExtension",
     "after_commit",
     "append_fact",
+    "approvals",
     "ask",
     "charges",
     "clean",
@@ -166,6 +167,7 @@ __all__ = [
     "draw",
     "effective",
     "enabled_plugins",
+    "excuses",
     "fetch",
     "fetch_visible",
     "label_of",
