@@ -13,7 +13,7 @@ from core.jobs.runner import Runner
 from core.kernel import clock
 from core.kernel.database import system_scope
 from core.records.models import Fact, Notice, Record
-from core.rules import ticks
+from core.rules import ticks, unit_report
 from core.rules.obligation_models import Breach, Obligation
 from core.users.models import User
 from tests.casework import make_office, reading, shape
@@ -279,3 +279,19 @@ def test_a_case_that_refuses_leaves_the_others_alone(office, monkeypatch):
     with clock.frozen(at(days=9)), current().app_context(), system_scope("test"):
         assert silence.confirm_silent(office.unit.id) == 1
     assert (shape(first)["record"]["state"], shape(second)["record"]["state"]) == ("solved", "confirmed")
+
+
+def test_a_round_and_a_report_read_no_whole_table(sqlite_app, count_queries):
+    office = make_office()
+    assigned_case(office)
+    with count_queries() as seen:
+        tick(at(days=30))
+        with clock.frozen(at(days=30)), office.at_desk():
+            unit_report.report(office.unit.id, unit_report.span_of("month", at().date()))
+    asked = {one for one in seen if one.startswith("SELECT") and "core_obligation" in one}
+    assert len(asked) >= 4
+    with reading() as work:
+        for one in asked:
+            plan = work.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {one}", (None,) * one.count("?"))
+            told = [row[-1] for row in plan]
+            assert not [line for line in told if line.startswith("SCAN core_obligation")], (one, told)

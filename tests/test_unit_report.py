@@ -19,6 +19,8 @@ from tests.casework import ALL, make_office
 from tests.helpers import as_system, current, in_scope, login, make_unit, make_user
 
 MONDAY = datetime(2026, 11, 16, 2, tzinfo=UTC)  # 10:00 in Shanghai
+NUMBER = re.compile(r'href="(/admin/report-cases/[^"]*)"[^>]*>(?:<span[^>]*>[^<]*</span><strong>)?(\d+)<')
+MALFORMED = ("span=year", "day=2026-13-40", "day=0001-01-01", "day=9999-12-31", "span=week&day=x")
 WEEK = span_of("week", date(2026, 11, 18))
 
 
@@ -201,6 +203,7 @@ def test_the_workbook_holds_the_same_numbers_and_no_formula(office, client):
         answer = client.post("/admin/reports/export?span=week&day=2026-11-18")
     assert answer.status_code == 200
     book = load_workbook(io.BytesIO(answer.data))
+    answer.close()
     summary, people, days = book.worksheets
     assert (4, 1) in [(row[1].value, row[2].value) for row in summary.iter_rows()]
     names = [row[0].value for row in people.iter_rows(min_row=2)]
