@@ -24,7 +24,7 @@ from core.kernel.database import current_scope, fetch, session, transaction
 from core.kernel.errors import Conflict, InvalidData, NotAllowed, NotFound, Refusal, Refused
 from core.kernel.fields import Field
 from core.kernel.ids import read_id
-from core.records.engine import answered_before, remember_answer
+from core.records.engine import answered_before, lock, remember_answer
 from core.records.models import Notice, Record
 from core.units.settings import SettingSpec, declare, setting
 from core.users.models import Position, User
@@ -598,6 +598,10 @@ def _lock(approval_id: object) -> Approval:
     key = approval_id if isinstance(approval_id, int) else read_id(approval_id)
     if key is None:
         raise NotFound()
+    # The record first, as its steps do: whoever withdraws an approval from a step would wait in a circle else.
+    record_id = session().scalar(select(Approval.record_id).where(Approval.id == key))
+    if record_id is not None:
+        lock(record_id)
     own = select(Approval).where(Approval.id == key).with_for_update().execution_options(populate_existing=True)
     found = session().scalars(own).first()
     if found is None:
