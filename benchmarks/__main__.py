@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import clocks, lists, obligations, others, over_http
+from . import clocks, compliance, lists, obligations, others, over_http, replay
 from .scene import postgres_answers, scene
 
 
@@ -18,7 +18,11 @@ def main() -> None:
     parser.add_argument("--creates", type=int, default=400)
     parser.add_argument("--import-rows", type=int, default=100_000)
     parser.add_argument("--recomputed", type=int, default=100_000, help="cases whose obligations are recomputed")
-    parser.add_argument("--only", default="create,lists,import,start,hooks,clocks,steps,obligations")
+    parser.add_argument("--obligations", type=int, default=1_000_000, help="obligations under the compliance page")
+    parser.add_argument("--replayed", type=int, default=100_000, help="cases of the year that is replayed")
+    parser.add_argument(
+        "--only", default="create,lists,import,start,hooks,clocks,steps,obligations,compliance,replay"
+    )
     args = parser.parse_args()
     parts = set(args.only.split(","))
     if "clocks" in parts:
@@ -62,6 +66,14 @@ def run(kind: str, args: argparse.Namespace, parts: set[str]) -> None:
         with scene(kind) as place:
             seconds, memory = others.started(place)
             print(f"{'cold start to the first page':<46}{seconds:>10.2f} s, {memory:.0f} MB")
+    if "compliance" in parts:
+        with scene(kind) as place:
+            show(compliance.measure(place, args.obligations))
+    if "replay" in parts:
+        with scene(kind) as place:
+            seconds, raw, grown = replay.measure(place, args.replayed)
+            what = f"replay of a year of {args.replayed:,} cases"
+            print(f"{what:<46}{seconds:>10.1f}{raw:>10.1f} s, memory +{grown:.0f} MB")
 
 
 def show(rows: list[tuple[str, float, float, str]]) -> None:

@@ -28,15 +28,15 @@ def customer_phone(i: int) -> str:
     return f"13{(i * 7919 + 104729) % 10**9:09d}"
 
 
-def _series(conn: Connection, count: int) -> str:
+def series(conn: Connection, count: int) -> str:
     if conn.dialect.name == "postgresql":
-        return f"(SELECT i FROM generate_series(1, {count}) AS g(i)) AS n"
+        return f"(SELECT i FROM generateseries(1, {count}) AS g(i)) AS n"
     return (
         f"(WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < {count}) SELECT i FROM s) AS n"
     )
 
 
-def _dialect(conn: Connection) -> dict[str, str]:
+def dialect_words(conn: Connection) -> dict[str, str]:
     if conn.dialect.name == "postgresql":
         return {
             "uid": "lpad(to_hex(i), 32, '0')::uuid",
@@ -61,7 +61,7 @@ def fill_ours(app: Flask, unit_id: int, cases: int) -> None:
     """Put ``cases`` cases (a tenth of them open) and a tenth as many customers into our tables."""
     customers = max(1, cases // CUSTOMER_SHARE)
     with app.app_context(), db.engine.begin() as conn:
-        d = _dialect(conn)
+        d = dialect_words(conn)
         faults = " ".join(f"WHEN {n} THEN '{fault}'" for n, fault in enumerate(FAULTS))
         fault = f"CASE i % {len(FAULTS)} {faults} END"
         _load_customers(conn, unit_id, customers)
@@ -72,7 +72,7 @@ def fill_ours(app: Flask, unit_id: int, cases: int) -> None:
                 f"SELECT i, {d['uid']}, {unit_id}, 'case', 'GD-' || {d['pad']}, {fault}, "
                 "CASE WHEN i % 10 = 0 THEN 'registered' ELSE 'closed' END, "
                 "CASE WHEN i % 10 = 0 THEN 'open' ELSE 'closed' END, '', "
-                f"1 + i % {customers}, '', 3, {d['at']}, {d['at']}, 0, '', 1, 1 FROM {_series(conn, cases)}"
+                f"1 + i % {customers}, '', 3, {d['at']}, {d['at']}, 0, '', 1, 1 FROM {series(conn, cases)}"
             )
         )
         conn.execute(
@@ -81,14 +81,14 @@ def fill_ours(app: Flask, unit_id: int, cases: int) -> None:
                 "contact_name, contact_phone, contact_digits, address_text, plan, answer, cause, process, parts_used, "
                 "test_result, confirmed_by, rating_comment, history_flags) "
                 f"SELECT i, {unit_id}, 'phone', 'repair', 'normal', '', {fault}, 'BG20X', 'S' || {d['pad']}, '', '', '', '', "
-                f"'', '', '', '', '', '', '', '', '' FROM {_series(conn, cases)}"
+                f"'', '', '', '', '', '', '', '', '' FROM {series(conn, cases)}"
             )
         )
         conn.execute(
             text(
                 "INSERT INTO core_fact (record_id, unit_id, seq, kind, at, entered_at, visible_to_customer, note, data) "
                 f"SELECT i, {unit_id}, 1, 'registered', {d['at']}, {d['at']}, {d['false']}, '', {d['json']} "
-                f"FROM {_series(conn, cases)}"
+                f"FROM {series(conn, cases)}"
             )
         )
     _index(app, unit_id, customers, cases)
@@ -104,12 +104,12 @@ def fill_ours(app: Flask, unit_id: int, cases: int) -> None:
 
 
 def _load_customers(conn: Connection, unit_id: int, count: int) -> None:
-    d = _dialect(conn)
+    d = dialect_words(conn)
     conn.execute(
         text(
             "INSERT INTO core_customer (id, uid, unit_id, number, name, kind, company_code, email, wechat, note, warnings, "
             f"created_at, version) SELECT i, {d['uid']}, {unit_id}, 'C' || {d['pad']}, '', 'person', '', '', '', '', '', "
-            f"{d['at']}, 1 FROM {_series(conn, count)}"
+            f"{d['at']}, 1 FROM {series(conn, count)}"
         )
     )
     rows = [{"i": i, "name": customer_name(i)} for i in range(1, count + 1)]
@@ -153,7 +153,7 @@ def _put(kind: str, batch: list[tuple[int, int, str]]) -> None:
 def fill_floor(conn: Connection, cases: int) -> None:
     """Put the same customers and cases into the floor's tables."""
     customers = max(1, cases // CUSTOMER_SHARE)
-    d = _dialect(conn)
+    d = dialect_words(conn)
     rows = [
         {"id": i, "number": f"C{i:08d}", "name": customer_name(i), "phone": customer_phone(i)}
         for i in range(1, customers + 1)
@@ -167,13 +167,13 @@ def fill_floor(conn: Connection, cases: int) -> None:
         text(
             "INSERT INTO floor_case (id, number, customer_id, title, description, state, received_at) "
             f"SELECT i, 'GD-' || {d['pad']}, 1 + i % {customers}, '循环水泵噪音大', '循环水泵噪音大', "
-            f"CASE WHEN i % 10 = 0 THEN 'open' ELSE 'closed' END, {d['naive']} FROM {_series(conn, cases)}"
+            f"CASE WHEN i % 10 = 0 THEN 'open' ELSE 'closed' END, {d['naive']} FROM {series(conn, cases)}"
         )
     )
     conn.execute(
         text(
             "INSERT INTO floor_event (case_id, kind, at) "
-            f"SELECT i, 'registered', {d['naive']} FROM {_series(conn, cases)}"
+            f"SELECT i, 'registered', {d['naive']} FROM {series(conn, cases)}"
         )
     )
     if conn.dialect.name == "postgresql":

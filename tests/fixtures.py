@@ -25,6 +25,7 @@ from core.kernel.database import ScopedSession, db
 from core.kernel.hooks import Registry
 from core.kernel.loader import open_folders
 from core.kernel.settings import load_settings
+from core.rules import unit_calendars
 from tests import databases, helpers
 
 CALLED = pytest.StashKey[Registry]()
@@ -120,6 +121,8 @@ def database_below(app: Flask, engine: Engine) -> Iterator[None]:
     engines = db._app_engines[app]  # private to Flask-SQLAlchemy, which is pinned
     before = engines[None]
     engines[None] = engine
+    # The rows of the test before are gone, and with them the calendars it froze.
+    unit_calendars._frozen.pop(engine, None)
     helpers.current.app = app
     try:
         yield
