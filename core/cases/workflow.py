@@ -706,7 +706,7 @@ TRANSITIONS = (
             Field("contract", "text", _l("Contract"), max_length=300, clause="R04-2.1c"),
             REMARK,
         ),
-        (Guard("not_presale", _is_presale),),
+        (Guard("state", _is_presale),),
         _quote,
         note="reason",
         weight=63,
