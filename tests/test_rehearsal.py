@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 from flask_babel import force_locale
 from sqlalchemy import text
 
@@ -302,6 +304,52 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_line(whole_app):
 )  # fmt: skip
 def test_a_file_that_is_no_scenario(whole_app, source, line, part):
     assert any(line == n and part in told for n, told in mistakes(whole_app, source))
+
+
+ODD = (
+    None,
+    5,
+    True,
+    "x",
+    "on",
+    [],
+    {},
+    [1, [2]],
+    {"a": {"b": 1}},
+    "R01-5.2b",
+    "none",
+    "+2h",
+    "2025-99-99",
+    "24:00",
+)
+WORDS = sorted(
+    {*vocabulary.TOP, *vocabulary.UNIT, *vocabulary.STEP_WORDS, *vocabulary.EXPECTED, *vocabulary.CLAUSE}
+)
+
+
+def _spoilt(node, rng):
+    """Return a file's content with words left out, added, or with odd values."""
+    if isinstance(node, dict):
+        node = {name: _spoilt(value, rng) for name, value in node.items() if rng.random() > 0.03}
+        if rng.random() < 0.05:
+            node[rng.choice(WORDS)] = rng.choice(ODD)
+    elif isinstance(node, list):
+        node = [_spoilt(value, rng) for value in node]
+    return rng.choice(ODD) if rng.random() < 0.02 else node
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_stands_in_a_file_is_read_or_told(whole_app, seed):
+    rng = random.Random(seed)
+    told = 0
+    with whole_app.app_context():
+        for path in SCENARIOS:
+            source = yaml.safe_dump(_spoilt(yaml.safe_load(path.read_text("utf-8")), rng), allow_unicode=True)
+            try:
+                read_source(source.encode(), path.name, path.parent)
+            except BadScenario as bad:
+                told += bool(str(bad))
+    assert told > 0
 
 
 def test_mistakes_are_told_in_the_readers_language(whole_app):

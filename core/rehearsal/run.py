@@ -157,6 +157,9 @@ class _Stage:
             told = checks.told(error.cause)
             why = f"{scenario.file}:{error.line}: " + _("this cannot be set up: %(told)s", told=told)
             return Report(*head, problems=(why,))
+        except Exception as crash:  # as with a step: told, never hidden, and the other scenarios go on
+            log.exception("the scene of a rehearsal failed")
+            return Report(*head, problems=(_("The program failed: %(what)s", what=_named(crash)),))
         run = _Run(scene)
         with self.shop.fresh(_database_name(scenario), base) as app, app.app_context():
             for step in scenario.steps:
@@ -185,6 +188,10 @@ def _database_name(scenario: Scenario) -> str:
     return f"{words_of_name[:20]}_{next(_used_names)}"
 
 
+def _named(crash: Exception) -> str:
+    return f"{type(crash).__name__}: {crash}"
+
+
 def _not_run(step: Step) -> StepReport:
     return StepReport(step.place.line, _at(step), _by(step), text_of(step), NOT_RUN)
 
@@ -199,7 +206,7 @@ def _played(run: _Run, step: Step) -> StepReport:
         error = refused
     except Exception as crash:  # a defect of the suite or a plugin: reported with the step, never as passed
         log.exception("step of a rehearsal failed")
-        problems.append(_("The program failed: %(what)s", what=f"{type(crash).__name__}: {crash}"))
+        problems.append(_("The program failed: %(what)s", what=_named(crash)))
     answered = any(one.word in ("refused", "invalid") for one in step.expect)
     if error is not None and not answered:
         problems.append(_("expected to go through, but: %(told)s", told=checks.told(error)))

@@ -667,8 +667,8 @@ class _Steps:
             return r.moment(node, step.zone)
         if reading == "actor":
             return self.scene.actor(node, step.unit)
-        if reading == "clause_or_code" and node.value in words.refusal_codes():
-            return node.value
+        if reading == "clause_or_code" and (given := r.string(node)) in words.refusal_codes():
+            return given
         known, what = words.listed(reading, kind)
         return r.one_of(node, known, what)
 
