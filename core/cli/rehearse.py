@@ -71,7 +71,8 @@ def _print(reports: Sequence[Report], verbose: bool) -> None:
 
 
 def _print_step(step: StepReport) -> None:
-    click.echo(f"        {step.line:>4}  {step.at}  {step.by and f'{step.by}: '}{step.text}  {_MARKS.get(step.state, '-')}")
+    who = f"{step.by}: " if step.by else ""
+    click.echo(f"        {step.line:>4}  {step.at}  {who}{step.text}  {_MARKS.get(step.state, '-')}")
     for text in step.problems:
         click.echo(f"              {text}")
     if step.told and not step.problems:
