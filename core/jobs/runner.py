@@ -156,7 +156,7 @@ class Runner:
             return
         self._ticked = now
         with self.app.app_context():
-            ticks.tick(last=self._last_done)
+            ticks.tick(last=self._last_done, stopping=self._stopped.is_set)
 
 
 def run_worker(app: Flask) -> None:

@@ -56,16 +56,24 @@ class Ticked:
     failed: tuple[str, ...] = ()
 
 
-def tick(now: datetime | None = None, *, last: dict[str, datetime] | None = None) -> Ticked:
+def tick(
+    now: datetime | None = None,
+    *,
+    last: dict[str, datetime] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Ticked:
     """Do everything that is due by now and return what was done.
 
     One kind of work, or one unit, that fails is logged and does not stop the others. ``now`` sets the clock for the
     round. ``last`` remembers, for a runner, when each kind of work was done; without it all of them are.
+    ``stopping`` is asked between two kinds.
     """
     done: dict[str, int] = {}
     failed = []
     with clock.frozen(now) if now else nullcontext():
         for work in WORK:
+            if stopping():
+                break
             if last is not None and work.name in last and clock.now() - last[work.name] < work.every:
                 continue
             try:
