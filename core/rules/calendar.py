@@ -181,6 +181,7 @@ class WorkingCalendar:
         self._work = frozenset(day.toordinal() for day in self.terms.work) if used == ALL else frozenset()
         self._table: _Table | None = None
         self._midnights: dict[int, int] = {}
+        self._usual_offset = round(_offset(self.zone, datetime(2020, 1, 1)).total_seconds())  # noqa: DTZ001
 
     @property
     def version(self) -> str:
@@ -259,6 +260,17 @@ class WorkingCalendar:
             raise ValueError("naive datetime: a time zone is needed")
         return at.astimezone(self.zone).date()
 
+    def day_at(self, moment: int) -> date:
+        """Do as ``day_of``, in seconds since 1970."""
+        number = _EPOCH_DAY + (moment + self._usual_offset) // DAY
+        known = self._midnights
+        if number not in known or number + 1 not in known:
+            for one in (number, number + 1):
+                self._midnight(one)
+        if known[number] <= moment < known[number + 1]:
+            return date.fromordinal(number)
+        return self.day_of(EPOCH + timedelta(seconds=moment))
+
     def hours_of(self, day: date) -> Spans:
         """Return the working hours that begin on this day."""
         return self._hours(day.toordinal())
@@ -327,9 +339,9 @@ class WorkingCalendar:
         """Return the years from ``first`` to ``last`` without a published official table, if it is used."""
         if self.terms.official == OWN:
             return ()
-        final = self.terms.final_years
-        if first.year == last.year:
-            return () if first.year in final else (first.year,)
+        final, year = self.terms.final_years, first.year
+        if year == last.year:
+            return () if year in final else (year,)
         return tuple(year for year in range(first.year, last.year + 1) if year not in final)
 
     # --- inside ------------------------------------------------------------------------------------

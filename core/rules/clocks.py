@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
@@ -97,12 +98,12 @@ class Term:
             return {"amount": _l("Please enter a whole number")}
         return {}
 
-    @property
+    @cached_property
     def by_day(self) -> bool:
         """Whether the term ends with a day and not with a second."""
         return self.unit not in _SECONDS
 
-    @property
+    @cached_property
     def seconds(self) -> int:
         """The length of a term in minutes or hours."""
         return int(self.amount * _SECONDS[self.unit])
@@ -192,7 +193,7 @@ def deadline(term: Term, start: datetime, calendar: WorkingCalendar, pauses: Ite
     """
     if not FIRST_YEAR <= start.year <= LAST_YEAR:
         raise TooFar()
-    kept = _merged(pauses)
+    kept = _merged(pauses) if pauses else ()
     return _by_day(term, start, calendar, kept) if term.by_day else _by_second(term, start, calendar, kept)
 
 
@@ -216,12 +217,11 @@ def immediately(
 def _by_second(term: Term, start: datetime, calendar: WorkingCalendar, pauses: Sequence[Pause]) -> Deadline:
     working = term.clock == WORKING
     begin = epoch(start)
-    began = calendar.add_epoch(begin, 0) if working else begin
 
     def due_after(seconds: int) -> int:
         return calendar.add_epoch(begin, seconds) if working else begin + seconds
 
-    stopped, due = 0, due_after(term.seconds)
+    began, stopped, due = due_after(0), 0, due_after(term.seconds)
     for pause in pauses:
         since = max(epoch(pause.start), begin)
         if since >= due:
@@ -231,10 +231,9 @@ def _by_second(term: Term, start: datetime, calendar: WorkingCalendar, pauses: S
         until = max(epoch(pause.end), since)
         stopped += calendar.between_epoch(since, until) if working else until - since
         due = due_after(term.seconds + stopped)
-    at = _moment(due)
-    day = calendar.day_of(at)
-    years = calendar.provisional(calendar.day_of(start), day) if working else ()
-    return Deadline(at, day, _moment(began), None, stopped, years)
+    day = calendar.day_at(due)
+    years = calendar.provisional(calendar.day_at(begin), day) if working else ()
+    return Deadline(_moment(due), day, _moment(began), None, stopped, years)
 
 
 def _by_day(term: Term, start: datetime, calendar: WorkingCalendar, pauses: Sequence[Pause]) -> Deadline:
