@@ -58,6 +58,8 @@ def _draw(kind: str, labels: list[str], series: list[Any], size: str) -> str:
     width, height = SIZES[size]
     many = len(labels) > 6
     if kind == BARS:
+        if size == "narrow":
+            labels = [one.partition(" ")[0] for one in labels]
         height = 70 + 30 * len(labels) * len(series)
     chart = make(
         width=width,
@@ -73,9 +75,10 @@ def _draw(kind: str, labels: list[str], series: list[Any], size: str) -> str:
         print_values=not (kind == LINE and many and size == "narrow"),
         value_formatter=lambda value: "" if value is None else f"{value:.0f}%" if many else f"{value:g}%",
         margin=8,
+        margin_right=22,
         spacing=12,
         dots_size=4,
-        truncate_label=-1 if kind == LINE else (26 if size == "wide" else 14),
+        truncate_label=-1 if kind == LINE else 26,
         x_label_rotation=35 if kind == LINE and len(labels) > (6 if size == "wide" else 3) else 0,
         no_data_text="—",
         disable_xml_declaration=True,
