@@ -315,14 +315,6 @@ class ObligationList(ListScreen):
         return lists.record_url(row.record)
 
 
-def summary(unit_id: int, clause: str) -> Mapping[str, Any] | None:
-    """Return the figures of a clause for its page, with the address of the whole; None without the permission."""
-    if not may_here(compliance.VIEW):
-        return None
-    found = compliance.of_clause(unit_id, clause)
-    return {"figures": found.total, "rate": percent(found.total.rate), "months": found.by_month}
-
-
 def admin_views() -> list[AdminEntry]:
     """The dashboard and the list behind it."""
     board = ComplianceScreen(name=_l("Compliance with clauses"), endpoint="compliance", url="/admin/compliance")
