@@ -153,6 +153,7 @@ def context() -> dict[str, Any]:
     taken_on = [state for state, permission in jobs.TAKEN_ON_BY.items() if may_here(permission)]
     return {
         "numbers": [*approval_tiles(), *(numbers(list_context("case.view")) if sees_cases else [])],
+        "overdue": overdue_by_clause(list_context("case.view")) if sees_cases else [],
         "tiles": [*task_tiles(), *plugin_tiles()],
         "mine": mine,
         "for_position": jobs.waiting_here(g.unit.id, taken_on, SHOWN) if sees_cases and taken_on else [],
