@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from core.cases import history
 from core.cases.services import register_case
 from core.kernel import clock
 from core.records.engine import perform, record_fact
+from core.records.models import Record
 from core.rules import official_table
 from core.rules.obligation_models import LATE, MET, OPEN, VOID, Obligation
 from tests.casework import INTAKE, Office, make_office, reading
 from tests.helpers import as_system
+from tests.test_history import read
 
 MONDAY = datetime(2026, 11, 16, 2, tzinfo=UTC)  # 10:00 in Shanghai
 REPAIR = {"nature": "repair", "urgency": "normal"}
@@ -229,3 +232,36 @@ def test_a_request_is_entered_within_half_an_hour(office, minutes, state):
 @pytest.mark.clause("R01-4.1")
 def test_what_is_written_down_at_once_has_nothing_to_watch(office):
     assert held(registered(office, "after_sales"), "R01-4.1") == []
+
+
+# --- a log taken over --------------------------------------------------------------------------
+
+COLUMN_CLAUSES = ("R01-5.2b", "R03-4.1", "R17-7.1.3a", "R17-7.1.3b")
+
+
+@pytest.mark.clause("R01-5.2b", "R03-4.1", "R17-7.1.3a", "R17-7.1.3b")
+@pytest.mark.parametrize(
+    ("changes", "states"),
+    [
+        ({}, [MET, MET, MET, MET]),
+        # 09:00 on a Saturday and four working hours: until 14:00 on Monday.
+        (
+            {"forwarded": "2025-03-03 14:01", "contacted": "2025-03-03 15:00", "confirmed": "2025-03-04 10:00"},
+            [MET, MET, LATE, MET],
+        ),
+        # Contacted before it was forwarded: the owner had it already.
+        ({"forwarded": "2025-03-01 12:00"}, [MET, MET, VOID, MET]),
+        # Never contacted, confirmed in time: nothing to be late with. Arrived before the first response.
+        ({"contacted": "", "responded": "2025-03-02 09:01"}, [LATE, MET, MET, VOID]),
+    ],
+    ids=["in order", "forwarded late", "contacted first", "odd"],
+)
+def test_a_log_feeds_the_clauses_its_columns_know(office, changes, states):
+    office.clause("R17-7.1.3a", "R17-7.1.3b")
+    with office.at_desk():
+        history.take_over(office.unit.id, [read(**changes)])
+    with reading() as work:
+        key = work.scalars(select(Record.id)).one()
+    assert [held(key, clause)[0].state for clause in COLUMN_CLAUSES] == states
+    # What no column tells nobody is late with.
+    assert held(key, "R27-2.2.2") == []
