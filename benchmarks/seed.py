@@ -30,7 +30,7 @@ def customer_phone(i: int) -> str:
 
 def series(conn: Connection, count: int) -> str:
     if conn.dialect.name == "postgresql":
-        return f"(SELECT i FROM generateseries(1, {count}) AS g(i)) AS n"
+        return f"(SELECT i FROM generate_series(1, {count}) AS g(i)) AS n"
     return (
         f"(WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < {count}) SELECT i FROM s) AS n"
     )
