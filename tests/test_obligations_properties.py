@@ -305,6 +305,20 @@ def test_a_recompute_announces_nothing(office: Office) -> None:
         assert work.scalars(select(Breach).where(Breach.record_id == key)).first() is None
 
 
+def test_the_command_works_one_unit_out_anew(app: Flask, office: Office) -> None:
+    with clock.frozen(at(0)):
+        key = office.new_case()
+    before = standing(key)
+    with as_system() as work:
+        work.execute(Obligation.__table__.delete())
+    ran = app.test_cli_runner().invoke(args=["rules", "recompute", "--unit", office.unit.code])
+    assert ran.exit_code == 0, ran.output
+    assert f"{len(before) - 1} obligations changed" in ran.output
+    assert standing(key) == before
+    ran = app.test_cli_runner().invoke(args=["rules", "recompute", "--unit", "nowhere"])
+    assert ran.exit_code != 0 and "nowhere" in ran.output
+
+
 @pytest.mark.parametrize("moment", [at(-1), at(5)], ids=["before the receipt", "in the future"])
 def test_an_impossible_time_changes_nothing(office: Office, moment: datetime) -> None:
     with clock.frozen(at(0)):
