@@ -78,8 +78,8 @@ def _add_facts(place: Scene, cases: int) -> None:
             conn.execute(
                 text(
                     "INSERT INTO core_fact (record_id, unit_id, seq, kind, at, entered_at, visible_to_customer, "
-                    f"note, data) SELECT record_id, unit_id, {seq}, '{kind}', {later}, {later}, visible_to_customer, '', "
-                    "data FROM core_fact WHERE seq = 1"
+                    f"note, data) SELECT record_id, unit_id, {seq}, '{kind}', {later}, {later}, "
+                    "visible_to_customer, '', data FROM core_fact WHERE seq = 1"
                 )
             )
         conn.execute(text(f"UPDATE core_record SET fact_seq = {len(LIFE) + 1}"))

@@ -310,7 +310,7 @@ def update_rows(model: type[UnitScoped], rows: Sequence[Mapping[str, Any]]) -> N
     for row in rows:
         alike.setdefault(tuple(sorted(row)), []).append({f"new_{name}": value for name, value in row.items()})
     for names, some in alike.items():
-        new = {name: bindparam(f"new_{name}") for name in names if name not in ("id", "unit_id")}
+        new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names if name not in ("id", "unit_id")}
         mine = (table.c.id == bindparam("new_id"), table.c.unit_id == bindparam("new_unit_id"))
         options = {"unscoped": "units checked above"}
         session().execute(table.update().where(*mine).values(new), some, execution_options=options)

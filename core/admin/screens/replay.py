@@ -93,7 +93,9 @@ def _form(clause: Clause) -> FieldsForm:
     sent = {one.name: request.args.get(one.name) for one in fields}
     if not request.args.get("run"):
         sent = {"first": str(date(today.year, 1, 1)), "last": str(today), "everywhere": "1", **_given(sent)}
-    values = {one.name: sent.get(one.name) == "1" if one.kind == "bool" else sent.get(one.name) or "" for one in fields}
+    values = {
+        one.name: sent.get(one.name) == "1" if one.kind == "bool" else sent.get(one.name) or "" for one in fields
+    }
     return form_from_fields(fields, values, timezone=g.unit.timezone, fresh=True)
 
 
