@@ -75,7 +75,8 @@ def _draw(kind: str, labels: list[str], series: list[Any], size: str) -> str:
         print_values=not (kind == LINE and many and size == "narrow"),
         value_formatter=lambda value: "" if value is None else f"{value:.0f}%" if many else f"{value:g}%",
         margin=8,
-        margin_right=22,
+        margin_left=8 + (0 if kind == LINE else _wide(labels)),
+        margin_right=44,
         spacing=12,
         dots_size=4,
         truncate_label=-1 if kind == LINE else 26,
@@ -91,6 +92,11 @@ def _draw(kind: str, labels: list[str], series: list[Any], size: str) -> str:
         chart.add(name, values[::step])
     drawn: str = chart.render()
     return drawn
+
+
+def _wide(labels: Sequence[str]) -> int:
+    """Return what the longest label needs beyond pygal's guess, which knows Latin letters only."""
+    return max((4 * sum(not letter.isascii() for letter in one[:26]) for one in labels), default=0)
 
 
 def _style(size: str) -> Any:

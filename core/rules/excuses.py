@@ -73,7 +73,7 @@ def ask_excuse(obligation_id: object, reason: str, evidence_id: object = None, *
             clause=obligation.clause,
             subject=f"{SUBJECT}:{obligation.id}",
             title={
-                "zh": f"{record.number} 申请免责：{obligation.clause}",
+                "zh": f"{record.number} 申请豁免：{obligation.clause}",
                 "en": f"{record.number}: excuse the lateness under {obligation.clause}",
             },
             position=approver(obligation),
