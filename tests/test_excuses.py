@@ -79,7 +79,7 @@ def test_an_agreed_excuse_shows_apart_from_met_and_from_late(company):
     assert (before.state, before.late_seconds) == (LATE, 7200)
     with clock.frozen(at(27)):
         key = ask(company, case)
-        assert (held(key).subject, held(key).clause) == (f"excuse:{before.id}", CLAUSE)
+        assert (held(key).subject, held(key).clause) == (f"excuse:{before.root_fact_id}:{CLAUSE}", CLAUSE)
         assert obligation(case).state == LATE
         with acting(company.leader):
             approvals.agree(key, "情况属实")
@@ -252,7 +252,7 @@ def test_a_step_waits_for_its_agreement(company, cancelling):
     assert "General manager" in str(caught.value)
     assert refusals(case) == [("cancel", "approval", "R01-4.4")]
     key = ask_cancel(company, case)
-    assert held(key).subject == f"case.cancel:{case}"
+    assert held(key).subject == f"case.cancel:{case}:R01-4.4"
     assert held(key).title.startswith("取消工单 GD-")
     assert told(company.gm) == ["approval.asked"]
     assert wanted(company, case) == [("case.cancel", "gm", "waiting", False)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -218,11 +218,12 @@ class Reader:
             amount = (
                 Decimal(str(node.value).replace(",", "")) if not isinstance(node.value, bool) else Decimal("NaN")
             )
-        except InvalidOperation:
-            amount = Decimal("NaN")
-        if not amount.is_finite() or amount != amount.quantize(Decimal("0.01")):
+            whole_cents = amount.quantize(Decimal("0.01"))
+        except InvalidOperation:  # no number, or one that no account holds
+            amount = whole_cents = Decimal("NaN")
+        if not amount.is_finite() or amount != whole_cents:
             raise self.stop(node, _l("An amount such as 50.00 is expected here, not %(kind)s", kind=_kind(node)))
-        return amount.quantize(Decimal("0.01"))
+        return whole_cents
 
     def one_of(self, node: Node, known: Collection[str], what: Any) -> str:
         """Return one of the known words."""
@@ -248,7 +249,7 @@ class Reader:
     def day(self, node: Node) -> date:
         """Return a day such as ``2025-09-26``."""
         try:
-            return _near(date.fromisoformat(self.string(node).strip()))
+            return near(date.fromisoformat(self.string(node).strip()))
         except ValueError:
             raise self.stop(
                 node, _l("A day such as 2025-09-26 is expected here, not “%(given)s”", given=node.value)
@@ -263,7 +264,7 @@ class Reader:
                 raise ValueError
             clock_time = time.strip().replace("24:00", END_OF_DAY)
             read = datetime.fromisoformat(f"{day} {clock_time}")
-            _near(read.date())
+            near(read)
         except ValueError:
             raise self.stop(
                 node, _l("A moment such as 2025-09-26 16:00 is expected here, not “%(given)s”", given=given)
@@ -285,7 +286,15 @@ class Reader:
         return default
 
 
-def _near(day: date) -> date:
+Day = TypeVar("Day", bound=date)
+
+
+def near(day: Day) -> Day:
+    """Return a day or moment of the years that calendars know.
+
+    Raises:
+        ValueError: it lies too far away.
+    """
     if not 1950 <= day.year <= 2200:
         raise ValueError
     return day

@@ -24,7 +24,7 @@ from core.units.switches import installed
 from core.users.positions import POSITIONS
 
 from . import vocabulary as words
-from .reading import Node, Reader, read_yaml
+from .reading import Node, Reader, near, read_yaml
 
 Read = Mapping[str, Node]
 BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)  # stands for a time that cannot be read
@@ -507,7 +507,7 @@ class _Steps:
         if given.startswith("+"):
             if self.last is None:
                 raise self.r.stop(piece, _l("The first step needs a time: at: 2025-09-26 16:00"))
-            at = self.last + self.r.duration(replace(piece, value=given[1:])).delta
+            at = self._later(self.last, piece, given[1:])
         else:
             at = self.r.moment(piece, zone)
         if self.last is not None and at < self.last:
@@ -517,6 +517,13 @@ class _Steps:
             return self.last
         self.last = at
         return at
+
+    def _later(self, since: datetime, piece: Node, given: str) -> datetime:
+        length = self.r.duration(replace(piece, value=given))
+        try:
+            return near(since + length.delta)
+        except (OverflowError, ValueError):
+            raise self.r.stop(piece, _l("This date is too far away")) from None
 
     def _record(self, node: Node) -> str:
         return self.r.one_of(node, self.scene.records, _l("The record"))
@@ -574,14 +581,22 @@ class _Steps:
         if ("file" in found) == ("rows" in found):
             raise self.r.stop(node, _l("Give either “file” or “rows”"))
         if "file" in found:
-            path = self.folder / self.r.string(found["file"])
-            if not path.is_file():
-                raise self.r.stop(found["file"], _l("There is no file %(name)s", name=path.name))
-            return {"file": path}
+            return {"file": self._file(found["file"])}
         rows = [self.r.words(one, None) for one in self.r.items(found["rows"])]
         return {
             "rows": [{name: "" if n.value is None else str(n.plain) for name, n in row.items()} for row in rows]
         }
+
+    def _file(self, node: Node) -> Path:
+        """Return a file of the scenario's folder; whoever writes a scenario reads nothing else of this machine."""
+        given = self.r.string(node)
+        try:
+            path = (self.folder / given).resolve()
+            if path.is_relative_to(self.folder.resolve()) and path.is_file():
+                return path
+        except (OSError, ValueError):  # no name of a file at all
+            pass
+        raise self.r.stop(node, _l("There is no file %(name)s", name=Path(given).name))
 
     def _values(self, step: Step, node: Node) -> dict[str, Any]:
         """Return form input; names of people, customers, units and records stay names until the run."""

@@ -43,9 +43,12 @@ class Wanted:
         return self.state not in (*approvals.OPEN_STATES, AGREED)
 
 
-def subject_of(rule_step: str, record: Record) -> str:
-    """Return the subject of the approval a step of a record needs: ``case.cancel:88``."""
-    return f"{rule_step}:{record.id}"
+def subject_of(rule_step: str, record: Record, clause: str) -> str:
+    """Return the subject of the approval a clause asks for at a step of a record: ``case.cancel:88:R01-4.4``.
+
+    Where several clauses ask, each has its own: they may want different positions.
+    """
+    return f"{rule_step}:{record.id}:{clause}"
 
 
 def refusals(step: Step, asking: bool) -> Iterator[Refusal]:
@@ -68,7 +71,7 @@ def _rules(step: Step) -> Iterator[tuple[ApprovalRule, Effective]]:
 
 
 def _missing(rule: ApprovalRule, found: Effective, step: Step) -> Any:
-    given = approvals.agreed(step.record.unit_id, subject_of(rule.step, step.record))
+    given = approvals.agreed(step.record.unit_id, subject_of(rule.step, step.record, rule.clause))
     wanted = approvers.position_title(_position(rule, found))
     if given is None:
         return _l("Needs the agreement of %(wanted)s first", wanted=wanted)
@@ -90,7 +93,7 @@ def _position(rule: ApprovalRule, found: Effective) -> str:
 def spend(step: Step) -> None:
     """A step was performed: the agreement it rested on counts for once (an effect of every transition)."""
     for rule, _found in _rules(step):
-        given = approvals.agreed(step.record.unit_id, subject_of(rule.step, step.record))
+        given = approvals.agreed(step.record.unit_id, subject_of(rule.step, step.record, rule.clause))
         if given is not None:
             approvals.use(given)
 
@@ -110,7 +113,7 @@ def wanted_for(record: Record) -> list[Wanted]:
 
 
 def _wanted(rule: ApprovalRule, found: Effective, step: Step) -> Wanted:
-    latest = approvals.latest(step.record.unit_id, subject_of(rule.step, step.record))
+    latest = approvals.latest(step.record.unit_id, subject_of(rule.step, step.record, rule.clause))
     if latest is not None and latest.state == AGREED and _missing(rule, found, step):
         latest = None
     return Wanted(
@@ -143,7 +146,7 @@ def ask_for(record_id: object, step: str, clause: str, reason: str, *, key: str 
         return approvals.ask(
             record.unit_id,
             clause=clause,
-            subject=subject_of(step, record),
+            subject=subject_of(step, record, clause),
             title=_title(wanted.title, record),
             position=wanted.position,
             reason=reason,

@@ -63,7 +63,8 @@ def ask_excuse(obligation_id: object, reason: str, evidence_id: object = None, *
             raise Refused([Refusal("excuse", _l("There is no lateness to excuse here"), obligation.clause)])
         if not reason.strip():
             raise InvalidData({"reason": _l("Please say why")})
-        data: dict[str, Any] = {"due": obligation.due_at.isoformat() if obligation.due_at else None}
+        due = obligation.due_at.isoformat() if obligation.due_at else None
+        data: dict[str, Any] = {"due": due, "root": obligation.root_fact_id}
         file = _evidence(obligation.record_id, evidence_id)
         if file is not None:
             data["evidence"] = {"id": file.id, "name": file.name}
@@ -71,7 +72,8 @@ def ask_excuse(obligation_id: object, reason: str, evidence_id: object = None, *
         return approvals.ask(
             obligation.unit_id,
             clause=obligation.clause,
-            subject=f"{SUBJECT}:{obligation.id}",
+            # By its key, not its id: rows of obligations come and go with the facts.
+            subject=f"{SUBJECT}:{obligation.root_fact_id}:{obligation.clause}",
             title={
                 "zh": f"{record.number} 申请豁免：{obligation.clause}",
                 "en": f"{record.number}: excuse the lateness under {obligation.clause}",
@@ -133,8 +135,12 @@ def _decided(approval: Approval) -> None:
     """An agreed excuse becomes a fact; a rejected one changes nothing."""
     if approval.state != AGREED:
         return
-    key = read_id(approval.subject.partition(":")[2])
-    obligation = session().scalars(select(Obligation).where(Obligation.id == key)).first()
+    key = (
+        Obligation.record_id == approval.record_id,
+        Obligation.clause == approval.clause,
+        Obligation.root_fact_id == approval.data["root"],
+    )
+    obligation = session().scalars(select(Obligation).where(*key)).first()
     if obligation is None:
         # Facts entered later may have taken the obligation away since it was asked for.
         raise Refused([Refusal("excuse", _l("The lateness to be excused is no longer there"), approval.clause)])
