@@ -1,0 +1,144 @@
+"""Attacks on rules: files out of reach, rows in the place of others, judges chosen by the judged, one bad apple."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from core.cases.services import register_case
+from core.kernel import clock
+from core.kernel.errors import Refused
+from core.records.engine import perform
+from core.rehearsal.reading import BadScenario
+from core.rehearsal.script import read_source
+from core.rules import approval_gate, approvals, excuses
+from core.rules.kinds import ApprovalRule
+from core.rules.obligation_models import EXCUSED, Obligation
+from core.rules.registry import EXTENSION, Registry
+from tests.approvers import acting, make_company
+from tests.casework import INTAKE, reading
+from tests.helpers import as_system
+
+NOW = datetime(2026, 11, 16, 2, tzinfo=UTC)  # Monday 10:00 in Shanghai
+
+
+# --- rehearsal files ---------------------------------------------------------------------------------
+
+
+def wrong_in(app, source, folder=Path()):
+    with app.app_context(), pytest.raises(BadScenario) as caught:
+        read_source(source.encode(), "bad.yaml", folder)
+    return [str(one.text) for one in caught.value.problems]
+
+
+IMPORT = "title: x\nsteps:\n  - {at: 2025-11-06 09:00, import: customers, file: '%s'}\n"
+
+
+@pytest.mark.parametrize("name", ["../secret.csv", "/etc/passwd", "inside/../../secret.csv", "link.csv"])
+def test_a_scenario_imports_only_what_lies_in_its_folder(whole_app, tmp_path, name):
+    (tmp_path / "secret.csv").write_text("a,b\n")
+    folder = tmp_path / "scenarios"
+    (folder / "inside").mkdir(parents=True)
+    (folder / "link.csv").symlink_to(tmp_path / "secret.csv")
+    found = wrong_in(whole_app, IMPORT % name, folder)
+    assert len(found) == 1 and "There is no file" in found[0]
+
+
+def test_a_scenario_may_import_from_a_folder_below(whole_app, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "own.csv").write_text("a,b\n")
+    with whole_app.app_context():
+        (made,) = read_source((IMPORT % "data/own.csv").encode(), "good.yaml", tmp_path)
+    assert made.steps[0].options["file"].read_text() == "a,b\n"
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{at: +999999999d}",
+        "{at: 2025-11-06 09:00, charge: waive, amount: 1e999999}",
+        "{at: 2025-11-06 09:00, charge: waive, amount: 9e400}",
+        "{at: 2025-11-06 09:00+99:99, tick: }",
+    ],
+)
+def test_numbers_beyond_all_measure_are_told_by_line(whole_app, step):
+    source = f"title: x\nsteps:\n  - {{at: 2025-11-06 09:00, create: case, as: one}}\n  - {step}\n"
+    assert wrong_in(whole_app, source)
+
+
+# --- excuses -----------------------------------------------------------------------------------------
+
+CLAUSE = "R01-5.2b"
+
+
+@pytest.fixture
+def company(app):
+    with clock.frozen(NOW):
+        found = make_company()
+        found.add("desk", "dispatcher")
+        yield found
+
+
+def late_case(company):
+    with clock.frozen(NOW), acting(company.desk):
+        key = register_case(company.branch.id, dict(INTAKE)).id
+    with clock.frozen(NOW + timedelta(hours=26)), acting(company.desk):
+        perform(key, "contact", {})
+    return key
+
+
+def obligation(key):
+    with reading() as work:
+        mine = (Obligation.record_id == key, Obligation.clause == CLAUSE)
+        return work.scalars(select(Obligation).where(*mine)).one()
+
+
+def test_an_excuse_never_falls_to_the_row_that_took_the_place_of_another(company):
+    """Rows of obligations come and go with the facts, and SQLite gives a number out again."""
+    mine, others = late_case(company), late_case(company)
+    with clock.frozen(NOW + timedelta(hours=27)):
+        with acting(company.desk):
+            asked = excuses.ask_excuse(obligation(mine).id, "台风").id
+        taken, other = obligation(mine).id, obligation(others)
+        with as_system() as work:
+            for row in work.scalars(select(Obligation).where(Obligation.id == taken)):
+                work.delete(row)
+            work.flush()
+            work.get_one(Obligation, other.id).id = taken
+        with acting(company.leader), pytest.raises(Refused):
+            approvals.agree(asked)
+    assert obligation(others).state != EXCUSED
+
+
+# --- steps that need two agreements --------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_agreements(app, monkeypatch):
+    plain = app.extensions[EXTENSION]
+    title = {"zh": "取消工单", "en": "Cancel the case"}
+    needed = [
+        ApprovalRule(clause=clause, step="case.cancel", title=title, position=position)
+        for clause, position in (("R01-4.4", "service_leader"), ("R01-5.2b", "gm"))
+    ]
+    monkeypatch.setitem(app.extensions, EXTENSION, Registry((*plain.rules, *needed)))
+
+
+def test_two_clauses_of_a_step_need_an_agreement_each(company, two_agreements):
+    with acting(company.desk):
+        case = register_case(company.branch.id, dict(INTAKE)).id
+        asked = approval_gate.ask_for(case, "case.cancel", "R01-4.4", "客户要求").id
+    with acting(company.leader):
+        approvals.agree(asked)
+    with acting(company.desk), pytest.raises(Refused) as caught:
+        perform(case, "cancel", {"reason": "客户自行解决"})
+    assert [one.clause for one in caught.value.refusals] == ["R01-5.2b"]
+    with acting(company.desk):
+        asked = approval_gate.ask_for(case, "case.cancel", "R01-5.2b", "客户要求").id
+    with acting(company.gm):
+        approvals.agree(asked)
+    with acting(company.desk):
+        perform(case, "cancel", {"reason": "客户自行解决"})
