@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,15 +14,18 @@ from core.cases.services import register_case
 from core.kernel import clock
 from core.kernel.errors import Refused
 from core.records.engine import perform
+from core.records.models import Record
 from core.rehearsal.reading import BadScenario
 from core.rehearsal.script import read_source
-from core.rules import approval_gate, approvals, excuses
-from core.rules.kinds import ApprovalRule
+from core.rules import approval_gate, approvals, charges, excuses, penalties
+from core.rules.kinds import ApprovalRule, Line
 from core.rules.obligation_models import EXCUSED, Obligation
 from core.rules.registry import EXTENSION, Registry
 from tests.approvers import acting, make_company
-from tests.casework import INTAKE, reading
+from tests.casework import INTAKE, make_office, reading
 from tests.helpers import as_system
+from tests.money_scene import QUOTE, RANGE, holder, money_clauses
+from tests.money_scene import acting as signed_in
 
 NOW = datetime(2026, 11, 16, 2, tzinfo=UTC)  # Monday 10:00 in Shanghai
 
@@ -142,3 +147,63 @@ def test_two_clauses_of_a_step_need_an_agreement_each(company, two_agreements):
         approvals.agree(asked)
     with acting(company.desk):
         perform(case, "cancel", {"reason": "客户自行解决"})
+
+
+# --- penalties ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scene(app):
+    def begin(*clauses):
+        stack.enter_context(money_clauses(app, *clauses))
+        return make_office()
+
+    with ExitStack() as stack, clock.frozen(NOW):
+        yield begin
+
+
+def proposal(office, key, user, clause=RANGE):
+    with office.at_desk() as work:
+        amount, reason = ("100", "迟到") if clause == RANGE else (None, "")
+        row = penalties.propose(work.get_one(Record, key), clause, "test", user.id, amount=amount, reason=reason)
+        return row.approval_id
+
+
+@pytest.mark.parametrize("call", ["pass_on", "send_back"])
+def test_whom_a_penalty_is_about_does_not_choose_the_judge(scene, call):
+    """Two hold the deciding position; the one concerned neither passes the decision on nor sends it back."""
+    office = scene(RANGE)
+    concerned, friend = holder(office, "service_leader", "当事人"), holder(office, "service_leader", "好友")
+    asked = proposal(office, office.new_case(), concerned)
+    with signed_in(office, concerned), pytest.raises(Refused):
+        if call == "pass_on":
+            approvals.pass_on(asked, user_id=friend.id, reason="我忙")
+        else:
+            approvals.send_back(asked, "说清楚")
+    with signed_in(office, friend):
+        approvals.agree(asked, "属实", Decimal("100"))
+
+
+# --- waivers -----------------------------------------------------------------------------------------
+
+
+def charge(office, key, amount):
+    label = {"zh": "费", "en": "Fee"}
+    with office.at_desk() as work:
+        line = Line("fee", label, "customer", Decimal(1), Decimal(amount))
+        return charges.propose(work.get_one(Record, key), QUOTE, f"s{amount}", [line])[0].id
+
+
+def test_an_agreement_to_something_else_waives_nothing(scene):
+    """The clause's position agreed to waive a small line; that is no leave to waive the large one beside it."""
+    office = scene()
+    boss, key = holder(office, "gm", "老总"), office.new_case()
+    small, large = charge(office, key, 10), charge(office, key, 5000)
+    with office.at_desk():
+        asked = charges.ask_waiver(small, "小额").id
+    with signed_in(office, boss):
+        approvals.agree(asked)
+    with office.at_desk(), pytest.raises(Refused):
+        charges.waive(large, "顺便", approval_id=asked)
+    with office.at_desk(), pytest.raises(Refused):
+        charges.waive(small, "再来", approval_id=asked)

@@ -58,6 +58,7 @@ STEP_WORDS: Mapping[str, Any] = {
 }
 LONGEST_REASON = 1000
 A_DAY = timedelta(days=1)
+_ABOUT_SELF = _l("Nobody decides on a proposal about themselves")
 
 declare(
     (
@@ -98,8 +99,8 @@ def ask(
 
     Where the same subject is still open, that approval is returned and nothing is asked. ``title`` may be words in
     both languages (``{"zh", "en"}``). ``data`` is what the inbox shows; its ``least`` and ``most`` let the decider
-    choose the amount between them. ``key`` makes a retry harmless even after the decision. Who may ask is the
-    business of the calling service.
+    choose the amount between them; whom it is ``about`` never decides, nor chooses who does. ``key`` makes a retry
+    harmless even after the decision. Who may ask is the business of the calling service.
 
     Raises:
         InvalidData: the clause names no position.
@@ -346,12 +347,14 @@ def _check_addressee(approval: Approval, position: str, user_id: int | None) -> 
     if user_id:
         if user_id == approval.asked_by and not own_is_fine:
             raise InvalidData({"user_id": _l("Nobody approves their own request")})
+        if user_id == approvers.about(approval):
+            raise InvalidData({"user_id": _ABOUT_SELF})
         if not approvers.reaches(user_id, approval.unit_id):
             raise InvalidData({"user_id": _l("This person cannot decide anything in this unit")})
         return
     if session().scalar(select(Position.id).where(Position.code == position)) is None:
         raise InvalidData({"position": _l("There is no such position")})
-    others = {held for held, _ in holders(position, approval.unit_id)}
+    others = {held for held, _ in holders(position, approval.unit_id)} - {approvers.about(approval)}
     if not (others if own_is_fine else others - {approval.asked_by}):
         raise InvalidData({"position": _l("Nobody who could decide holds this position here")})
 
@@ -387,6 +390,8 @@ def _require_decider(approval: Approval) -> int | None:
 def _wrong_person(approval: Approval) -> Refused:
     if approval.asked_by == _actor():
         return _refused(approval, "own", _l("Nobody approves their own request"))
+    if approvers.about(approval) == _actor():
+        return _refused(approval, "own", _ABOUT_SELF)
     wanted = approvers.wanted_words(approval)
     return _refused(approval, "wrong_role", _l("This waits for %(wanted)s; you cannot decide it", wanted=wanted))
 
@@ -400,11 +405,12 @@ def _require_passer(approval: Approval) -> None:
 def may_pass_on(approval: Approval, powers: approvers.Powers) -> bool:
     """Tell whether somebody may pass an approval on: who decides it, whose position it waited for, or a leader.
 
-    A leader (who sees every approval of the unit) only as long as nobody can decide it; who asked never.
+    A leader (who sees every approval of the unit) only as long as nobody can decide it; who asked, or whom it is
+    about, never.
     """
     if approvers.right(approval, powers)[0]:
         return True
-    if approval.asked_by == powers.user_id:
+    if powers.user_id in (approval.asked_by, approvers.about(approval)):
         return False
     if approvers.holds_position(approval, powers):
         return True
@@ -521,7 +527,7 @@ def inbox(user_id: int, positions: Positions | None = None, limit: int = 100) ->
 def count_inbox(user_id: int, positions: Positions | None = None, cap: int = 100) -> int:
     """Count what waits for a person's decision, up to ``cap``."""
     powers = powers_of(user_id, positions)
-    heads = select(Approval.unit_id, Approval.position, Approval.user_id, Approval.asked_by)
+    heads = select(Approval.unit_id, Approval.position, Approval.user_id, Approval.asked_by, Approval.data)
     rows = session().execute(heads.where(approvers.waiting_for(powers)).execution_options(yield_per=cap))
     count = 0
     for row in rows:
@@ -549,7 +555,7 @@ def nobody_decides(unit_ids: Iterable[int]) -> list[Approval]:
     known: dict[tuple[Any, ...], bool] = {}
     found = []
     for one in session().scalars(waiting.order_by(Approval.asked_at, Approval.id)):
-        key = (one.unit_id, one.position, one.user_id, one.asked_by)
+        key = (one.unit_id, one.position, one.user_id, one.asked_by, approvers.about(one))
         if key not in known:
             known[key] = not approvers.deciders(one)
         if known[key]:

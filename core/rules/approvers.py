@@ -111,22 +111,29 @@ def _read(statement: Any) -> Sequence[Delegation]:
 def right(approval: Any, powers: Powers) -> tuple[bool, int | None]:
     """Tell whether a person may decide an approval today, and in whose place (None: by their own right).
 
-    ``approval`` is one, or a row with its unit, position, person and asker.
+    ``approval`` is one, or a row with its unit, position, person, asker and data.
     """
-    if _asked_by(approval, powers.user_id):
+    if _barred(approval, powers.user_id):
         return False, None
     if _fits(approval, powers.user_id, powers.own):
         return True, None
     for place in powers.places:
         fits = _fits(approval, place.user_id, place.positions, place.whole)
-        if fits and not _asked_by(approval, place.user_id):
+        if fits and not _barred(approval, place.user_id):
             return True, place.user_id
     return False, None
 
 
-def _asked_by(approval: Any, user_id: int) -> bool:
-    """Tell whether this is somebody's own request, and the unit does not let them decide it."""
-    return approval.asked_by == user_id and not setting(approval.unit_id, OWN)
+def _barred(approval: Any, user_id: int) -> bool:
+    """Tell whether this is about somebody, or their own request that the unit does not let them decide."""
+    own = approval.asked_by == user_id and not setting(approval.unit_id, OWN)
+    return own or about(approval) == user_id
+
+
+def about(approval: Any) -> int | None:
+    """Return the person an approval is about, who has no part in deciding it."""
+    found: int | None = approval.data.get("about")
+    return found
 
 
 def _fits(approval: Any, user_id: int, positions: Positions, whole: bool = True) -> bool:
@@ -150,8 +157,9 @@ def deciders(approval: Approval) -> set[int]:
         first = {user_id for user_id, _ in holders(approval.position, approval.unit_id)}
     if not own_is_fine:
         first.discard(approval.asked_by or 0)
+    first.discard(about(approval) or 0)
     found = first | {one.to_user_id for one in _stand_ins(first, approval)}
-    return found if own_is_fine else found - {approval.asked_by}
+    return found - ({about(approval)} if own_is_fine else {about(approval), approval.asked_by})
 
 
 def _stand_ins(users: set[int], approval: Approval) -> list[Delegation]:

@@ -479,16 +479,21 @@ def waive(
     """
     with transaction():
         row = _locked(charge_id, version)
-        _check_approval(row, approval_id)
+        _check_approval(row, check_waiver(row, reason, amount)[1], approval_id)
         return waived(row, reason, amount, approval_id=approval_id)
 
 
-def _check_approval(row: Charge, approval_id: int | None) -> None:
-    """Whoever's agreement the clause wants, has given it for this record."""
+def _check_approval(row: Charge, wanted: Decimal, approval_id: int | None) -> None:
+    """Whoever's agreement the clause wants, has given it for this record, for as much, and it is unused."""
     if not waiver_position(row):
         return
     found = session().get(Approval, approval_id) if approval_id else None
-    if found is None or found.state != AGREED or found.record_id != row.record_id:
+    if (
+        found is None
+        or (found.state, found.record_id, found.clause) != (AGREED, row.record_id, row.clause)
+        or (found.amount is not None and found.amount < wanted)
+        or session().scalar(select(Charge.id).where(Charge.approval_id == found.id).limit(1)) is not None
+    ):
         raise Refused([Refusal("approval", _l("A waiver needs an approval first"), row.clause)])
 
 

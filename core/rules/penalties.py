@@ -299,7 +299,7 @@ def _put_forward(row: Penalty, found: Effective, figures: Figures, *, in_own_nam
     work.add(row)
     work.flush()
     record = work.get_one(Record, row.record_id)
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = {"about": row.user_id}
     if figures.bounds is not None:
         data["least"], data["most"] = map(str, figures.bounds)
     title = found.clause.title
@@ -332,7 +332,7 @@ def _tell_decider(row: Penalty) -> None:
     if row.statement:
         facts.append({"label": _STATEMENT, "value": row.statement})
     given = {"late_days": row.inputs["given"]["late_days"]} if row.inputs["given"].get("late_days") else {}
-    approval.data = {**approval.data, **given, "facts": facts}
+    approval.data = {**approval.data, **given, "about": row.user_id, "facts": facts}
 
 
 def _tell(row: Penalty, kind: str) -> None:
