@@ -353,9 +353,10 @@ def test_whatever_stands_in_a_file_is_read_or_told(whole_app, seed):
 
 
 def test_mistakes_are_told_in_the_readers_language(whole_app):
-    with whole_app.app_context(), force_locale("zh_Hans_CN"), pytest.raises(BadScenario) as caught:
-        read_source(BAD.encode(), "bad.yaml", Path())
-    english = [str(one) for one in caught.value.problems if not re.search("[\u4e00-\u9fff]", str(one.text))]
+    with whole_app.app_context(), force_locale("zh_Hans_CN"):
+        with pytest.raises(BadScenario) as caught:
+            read_source(BAD.encode(), "bad.yaml", Path())
+        english = [str(one) for one in caught.value.problems if not re.search("[\u4e00-\u9fff]", str(one.text))]
     assert english == []
 
 
