@@ -84,7 +84,7 @@ def test_received_earlier_than_entered(office):
         key = office.new_case(received_at="2026-05-09 18:30")  # wall clock of the unit
     with office.at_desk() as work:
         record = work.scalars(select(Record).where(Record.id == key)).one()
-        fact = work.scalars(select(Fact).where(Fact.record_id == key)).first()
+        fact = work.scalars(select(Fact).where(Fact.record_id == key).order_by(Fact.seq)).first()
     assert record.received_at == fact.at == datetime(2026, 5, 9, 10, 30, tzinfo=UTC)
     assert record.entered_at == fact.entered_at == now
 

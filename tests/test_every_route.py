@@ -270,6 +270,7 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         "obligation_id": str(late),
         "setting_id": str(setting),
         "code": "hotel",
+        "size": "wide",
     }
     scene.words |= {
         "notice": str(notice),

@@ -254,6 +254,8 @@ def test_the_auditor_position_changes_nothing(app: Flask, top: Unit) -> None:
             continue
         if rule.rule.startswith("/admin/audit") or rule.rule.endswith(("/saved/", "/split")):
             continue
+        if rule.rule.rstrip("/").endswith("/export"):  # whoever takes data out is written down, and nothing else
+            continue
         with as_system() as work:
             before = work.scalar(select(Audit.id).order_by(Audit.id.desc()).limit(1))
         answer = client.post(rule.rule, data={"id": "1", "name": "x"})

@@ -125,7 +125,8 @@ def _labels() -> Iterator[tuple[str, Any]]:
         yield from ((f"field {field.name}", field.label) for field in fields)
     for spec in specs():
         yield f"setting {spec.field.name}", spec.field.label
-        yield from ((f"{spec.field.name}={code}", label) for code, label in spec.field.choice_list())
+        if not callable(spec.field.choices):  # else they are rows, such as positions
+            yield from ((f"{spec.field.name}={code}", label) for code, label in spec.field.choice_list())
     lists = {name: value for name, value in vars(vocabulary).items() if name.isupper() and isinstance(value, tuple)}
     lists |= {"categories": CATEGORIES, "customer kinds": CUSTOMER_KINDS, "unit kinds": KINDS}
     for name, pairs in lists.items():

@@ -47,7 +47,7 @@ IMPACTS = (
     ("danger", _l("Danger to people or property")),
 )
 # The classes of section 4 of the regulations on delivery and service, in their order.
-PRODUCT_CLASSES = tuple((code, code) for code in ("4.1", "4.2", "4.3", "4.4"))
+PRODUCT_CLASSES = tuple((code, _l("Product class %(code)s", code=code)) for code in ("4.1", "4.2", "4.3", "4.4"))
 PRESALE_ITEMS = (
     ("adviser", _l("A technical adviser was named")),
     ("drawings", _l("Free drawings with plan and budget")),

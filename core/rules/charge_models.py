@@ -58,7 +58,7 @@ PENALTY_WORDS = (
 
 _MONEY_WORDS = {
     "clause": _l("Clause"),
-    "source": _l("Origin"),
+    "source": _l("Worked out from"),
     "amount": _l("Amount"),
     "reason": _l("Reason"),
     "inputs": _l("Worked out from"),

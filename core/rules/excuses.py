@@ -16,7 +16,7 @@ from core.kernel.ids import read_id
 from core.records.engine import append_fact, flow_of, lock, tell_of_fact
 from core.records.models import Attachment, Fact, Record
 from core.units.settings import SettingSpec, declare, setting
-from core.users.positions import POSITIONS
+from core.users import positions
 
 from . import approvals
 from .approval_models import AGREED, Approval
@@ -36,7 +36,7 @@ declare(
                 "rules.excuse_position",
                 "choice",
                 _l("Who agrees to excusing a lateness"),
-                choices=tuple((one.code, one.title_en) for one in POSITIONS if not one.exclusion_group),
+                choices=positions.choices,
                 default="service_leader",
             ),
             _l("Approvals"),

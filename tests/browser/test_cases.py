@@ -175,6 +175,8 @@ def test_a_technician_does_the_whole_visit_on_the_phone(phone: Watched, case: in
     page.locator("a[href$='/do/solve']").click()
     for name, text in {"cause": "缺氟", "process": "补氟", "parts_used": "无", "test_result": "正常"}.items():
         page.fill(f"[name={name}]", text)
+    page.fill("[name=plan]", "现场补氟")
+    page.check("[name=agreed]")
     page.set_input_files("[name=photos]", files=[{"name": "p.png", "mimeType": "image/png", "buffer": PNG}])
     page.locator("main .form-foot button.primary").click()
     page.wait_for_selector("a[href$='/do/confirm']")

@@ -94,7 +94,7 @@ SPEC = ListSpec(
     quick=(
         QuickFilter("quoted", _l("Waiting for consent"), lambda s, _c: s.where(Charge.state == QUOTED)),
         QuickFilter("consented", _l("To be posted"), lambda s, _c: s.where(Charge.state == CONSENTED)),
-        QuickFilter("posted", _l("To be settled"), lambda s, _c: s.where(Charge.state == POSTED)),
+        QuickFilter("posted", _l("To be paid"), lambda s, _c: s.where(Charge.state == POSTED)),
     ),
     search=_of_record,
     search_hint=_l("Number of the record"),
