@@ -200,7 +200,7 @@ def moment_words(moment: datetime | None) -> Any:
 
 
 _LABELS: Mapping[str, Any] = {
-    "due": _l("Due at"),
+    "due": _l("Deadline"),
     "late_days": _l("Days late"),
     "starts_on": _l("Holds from"),
     "holds": _l("The clause"),

@@ -200,9 +200,14 @@ def form_fields(clause: Clause, inherited: Effective, positions: Mapping[str, st
     ]
 
 
-def _parameter_field(one: Parameter, inherited: Any, positions: Mapping[str, str]) -> Field:
+def title_with_unit(one: Parameter) -> str:
+    """Name a parameter with what it is counted in, as above a field."""
     measure = str(UNIT_WORDS.get((one.unit, one.clock), one.unit)) if one.unit else ""
-    label = _("%(title)s (%(unit)s)", title=said(one.title), unit=measure) if measure else said(one.title)
+    return _("%(title)s (%(unit)s)", title=said(one.title), unit=measure) if measure else said(one.title)
+
+
+def _parameter_field(one: Parameter, inherited: Any, positions: Mapping[str, str]) -> Field:
+    label = title_with_unit(one)
     bounds = bounds_words(one) if one.type in ("int", "decimal", "duration") else ""
     told = [_("Empty means inherited: %(value)s", value=said_value(one, inherited, positions))]
     told += [_("possible: %(bounds)s", bounds=bounds)] if bounds else []

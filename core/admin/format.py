@@ -105,14 +105,16 @@ def draw_rows(page: Any, pick: bool = False) -> Markup:
 
     Python, not a template: a page has hundreds of cells.
     """
-    starts = [
-        (f'<td class="kind-{escape(one.kind)} card-{escape(one.card)}" data-label="{escape(one.label)}">', one)
-        for one in page.columns
-    ]
+    starts = [(_cell_start(one), one) for one in page.columns]
     box = _("Choose %(name)s") if pick else ""
     tone = page.spec.row_tone or (lambda _row: "")
     rows = (f'<tr data-row class="row-{escape(tone(row))}">{_draw_row(starts, row, box)}</tr>' for row in page.rows)
     return Markup("\n".join(rows))  # noqa: S704 - every part is escaped
+
+
+def _cell_start(one: Any) -> str:
+    kinds = f"kind-{escape(one.kind)} card-{escape(one.card)} column-{escape(one.key)}"
+    return f'<td class="{kinds}" data-label="{escape(one.label)}">'
 
 
 def _draw_row(starts: Sequence[tuple[str, Any]], row: Any, box: str) -> str:

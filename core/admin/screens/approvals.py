@@ -375,7 +375,7 @@ def _obligation(obligation_id: str) -> Obligation:
 def _of_obligation(obligation: Obligation, decider: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = [
         (_("Record"), f"{obligation.record.number} {obligation.record.title}"),
-        (_("Due at"), shown.moment_words(obligation.due_at)),
+        (_("Deadline"), shown.moment_words(obligation.due_at)),
         (_("Done at"), shown.moment_words(obligation.ended_at)),
     ]
     return [*found, (_("Decided by"), decider)] if decider else found

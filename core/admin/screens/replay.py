@@ -16,7 +16,7 @@ from sqlalchemy.orm import joinedload, load_only
 from core.admin import compliance_words as words
 from core.admin.cases import lists
 from core.admin.categories import RULES
-from core.admin.clause_words import said_value
+from core.admin.clause_words import said_value, title_with_unit
 from core.admin.clauses import said
 from core.admin.forms import FieldsForm, form_from_fields
 from core.admin.views import Answer, Screen, may_here
@@ -108,7 +108,7 @@ def _fields(clause: Clause) -> Sequence[Field]:
     titles = dict(positions.choices())
     own = []
     for one in clause.parameters:
-        made = settings.field_of(one, f"p_{one.name}", said(one.title))
+        made = settings.field_of(one, f"p_{one.name}", title_with_unit(one))
         told = _(
             "Now: %(value)s. Empty: as it was at the time.", value=said_value(one, now.values[one.name], titles)
         )
