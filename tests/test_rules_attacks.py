@@ -12,19 +12,22 @@ from sqlalchemy import select
 
 from core.cases.services import register_case
 from core.kernel import clock
+from core.kernel.database import system_scope
 from core.kernel.errors import Refused
 from core.records.engine import perform
 from core.records.models import Record
 from core.rehearsal.reading import BadScenario
 from core.rehearsal.script import read_source
-from core.rules import approval_gate, approvals, charges, excuses, penalties
+from core.rules import approval_gate, approvals, charges, excuses, penalties, releases, settings, ticks
+from core.rules.charge_models import Penalty
 from core.rules.kinds import ApprovalRule, Line
 from core.rules.obligation_models import EXCUSED, Obligation
 from core.rules.registry import EXTENSION, Registry
+from core.rules.setting_models import ClauseSetting
 from tests.approvers import acting, make_company
 from tests.casework import INTAKE, make_office, reading
-from tests.helpers import as_system
-from tests.money_scene import QUOTE, RANGE, holder, money_clauses
+from tests.helpers import as_system, current
+from tests.money_scene import DAILY, QUOTE, RANGE, holder, money_clauses
 from tests.money_scene import acting as signed_in
 
 NOW = datetime(2026, 11, 16, 2, tzinfo=UTC)  # Monday 10:00 in Shanghai
@@ -207,3 +210,74 @@ def test_an_agreement_to_something_else_waives_nothing(scene):
         charges.waive(large, "顺便", approval_id=asked)
     with office.at_desk(), pytest.raises(Refused):
         charges.waive(small, "再来", approval_id=asked)
+
+
+# --- one bad apple -------------------------------------------------------------------------------------
+
+
+def failing_for(monkeypatch, module, name, wrong):
+    """Let a function of a module fail for the first of its arguments that ``wrong`` accepts."""
+    real = getattr(module, name)
+
+    def call(first, *rest, **options):
+        if wrong(first):
+            raise ValueError("a bad apple")
+        return real(first, *rest, **options)
+
+    monkeypatch.setattr(module, name, call)
+
+
+def test_a_version_that_cannot_be_applied_keeps_no_other_waiting(company, monkeypatch):
+    with clock.frozen(NOW), acting(company.gm):
+        for unit in (company.hq, company.branch):
+            settings.set_clause(
+                unit.id, CLAUSE, {"limit": "8"}, starts_on="2026-11-20", reason="x", open_records="apply"
+            )
+    later = NOW + timedelta(days=5)
+    with monkeypatch.context() as broken:
+        failing_for(broken, releases, "_release", lambda row: row.unit_id == company.hq.id)
+        with clock.frozen(later), current().app_context(), system_scope("test"):
+            releases.release_due(later)
+    done = applied()
+    assert (done[company.hq.id], done[company.branch.id]) == (False, True)
+    with clock.frozen(later), current().app_context(), system_scope("test"):
+        releases.release_due(later)
+    assert set(applied().values()) == {True}
+
+
+def applied():
+    with reading() as work:
+        return {one.unit_id: one.released_at is not None for one in work.scalars(select(ClauseSetting))}
+
+
+def test_a_reminder_that_fails_keeps_no_other_waiting(company, monkeypatch):
+    first, second = late_case(company), late_case(company)
+    with clock.frozen(NOW + timedelta(hours=27)), acting(company.desk):
+        asked = [excuses.ask_excuse(obligation(one).id, "台风").id for one in (first, second)]
+    failing_for(monkeypatch, approvals, "_remind", lambda key: key == asked[0])
+    later = NOW + timedelta(days=3)
+    with clock.frozen(later), current().app_context(), system_scope("test"):
+        assert approvals.remind_due(later) == 1
+
+
+def test_a_penalty_that_cannot_grow_keeps_no_other_waiting(scene, monkeypatch):
+    office = scene(DAILY)
+    holder(office, "service_leader")
+    with clock.frozen(NOW):
+        keys = [office.new_case() for _ in "12"]
+        office.do(keys[0], "classify", "assign")
+        office.do(keys[1], "classify", "assign")
+    with clock.frozen(NOW + timedelta(days=1.5)), current().app_context():
+        ticks.tick()
+    amounts = grown(keys)
+    failing_for(monkeypatch, penalties, "_grow", lambda row: row.record_id == keys[0])
+    with clock.frozen(NOW + timedelta(days=2.5)), current().app_context(), system_scope("test"):
+        assert penalties.grow() == 1
+    after = grown(keys)
+    assert (after[keys[0]], after[keys[1]] > amounts[keys[1]]) == (amounts[keys[0]], True)
+
+
+def grown(keys):
+    with reading() as work:
+        rows = work.scalars(select(Penalty).where(Penalty.record_id.in_(keys), Penalty.clause == DAILY))
+        return {one.record_id: one.amount for one in rows}

@@ -42,6 +42,7 @@ from .approval_models import (
     ApprovalStep,
 )
 from .approvers import ALL, VIEW, Positions, powers_of
+from .one_by_one import one_by_one
 
 Handler = Callable[[Approval], None]
 # By the kind of subject (what stands before its first colon); called with the decided approval.
@@ -572,11 +573,9 @@ def remind_due(now: datetime) -> int:
     Harmless to run again: each is reminded of once a day, after the unit's first hours.
     """
     own = select(Approval.id, Approval.unit_id, Approval.asked_at, Approval.reminded_at)
-    count = 0
-    for row in session().execute(own.where(Approval.state == WAITING).order_by(Approval.id)).all():
-        if _remind_at(row) <= now:
-            count += _remind(row.id, now)
-    return count
+    waiting = session().execute(own.where(Approval.state == WAITING).order_by(Approval.id)).all()
+    due = [row.id for row in waiting if _remind_at(row) <= now]
+    return one_by_one("reminders", due, lambda key: _remind(key, now))
 
 
 def _remind_at(row: Any) -> datetime:

@@ -43,6 +43,7 @@ from .fold import thaw_term
 from .kinds import PenaltyRule
 from .money import MOST, ZERO, exact, yuan
 from .obligation_models import LATE, OPEN, Breach, Obligation
+from .one_by_one import one_by_one
 from .registry import current_rules
 from .unit_calendars import thaw
 
@@ -386,12 +387,16 @@ def amount_now(row: Penalty, obligation: Any = None) -> Decimal | None:
 def grow(_now: datetime | None = None) -> int:
     """Bring the amounts of undecided proposals that count by the day up to date; return how many changed.
 
-    A kind of work of ``ticks``; in a scope that may write the units concerned.
+    A kind of work of ``ticks``; in a scope that may write the units concerned. Each is a transaction of its own.
     """
-    with transaction():
-        waiting = select(Penalty).where(Penalty.state == PROPOSED, Penalty.root_fact_id.is_not(None))
-        rows = session().scalars(waiting.order_by(Penalty.id).options(joinedload(Penalty.obligation))).all()
-        return sum(_grow(row) for row in rows if "per_day" in row.inputs)
+    waiting = select(Penalty.id, Penalty.inputs).where(Penalty.state == PROPOSED, Penalty.root_fact_id.is_not(None))
+    rows = session().execute(waiting.order_by(Penalty.id)).all()
+    return one_by_one("penalties", [one.id for one in rows if "per_day" in one.inputs], _grow_one)
+
+
+def _grow_one(penalty_id: int) -> int:
+    row = _locked(penalty_id)
+    return int(row.state == PROPOSED and _grow(row))
 
 
 def _grow(row: Penalty) -> bool:

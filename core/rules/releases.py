@@ -25,6 +25,7 @@ from .effective import effective, forget, versions_of
 from .fold import RELEASE
 from .models import CalendarYear
 from .obligation_models import PENDING, Obligation
+from .one_by_one import one_by_one
 from .setting_models import APPLY, IN_FORCE, ClauseSetting
 
 CHUNK = 200
@@ -35,11 +36,11 @@ def release_due(now: datetime | None = None) -> int:
 
     People affected by new versions are told, versions that have begun are applied to open records where that was
     chosen, and open deadlines that rested on a provisional year are worked out anew once it is published. Each is a
-    transaction of its own. Run it inside ``system_scope``.
+    transaction of its own, and one that fails keeps no other waiting. Run it inside ``system_scope``.
     """
     with clock.frozen(now or clock.now()):
         receipts.tell_due()
-        return sum(map(_one, _due())) + sum(map(_year, _published()))
+        return one_by_one("settings", _due(), _one) + one_by_one("official years", _published(), _year)
 
 
 def release_in_scope(row: ClauseSetting) -> int:
