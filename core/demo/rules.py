@@ -30,12 +30,14 @@ EXCUSES = (
 def set_clauses(teams: list[Team], now: datetime, act_as: As) -> None:
     """Let the units choose their clauses at their beginning, with changes planned for later days."""
     head = teams[0]
-    today = clock.day_in(head.unit.timezone)
+    # From last year's first day on, so that a history brought in later is measured as well.
+    beginning = clock.day_in(head.unit.timezone).replace(month=1, day=1)
+    beginning = beginning.replace(year=beginning.year - 1)
     changed = clock.day_in(head.unit.timezone, now - timedelta(days=30))
     coming = clock.day_in(head.unit.timezone, now + timedelta(days=20))
     with act_as(head.people["service_leader"][0].id):
         for clause in ("R17-7.1.3a", "R17-7.1.3b", "R17-7.2.1", "R17-7.2.2b"):
-            set_clause(head.unit.id, clause, {}, holds=True, starts_on=today, reason="集团统一执行转交与答复时限")
+            set_clause(head.unit.id, clause, {}, holds=True, starts_on=beginning, reason="统一转交与答复时限")
         set_clause(
             head.unit.id,
             "R01-5.2b",
@@ -46,12 +48,12 @@ def set_clauses(teams: list[Team], now: datetime, act_as: As) -> None:
         set_clause(head.unit.id, "R01-4.4", {"limit": "4"}, starts_on=coming, reason="新年起加快处理")
     for team in teams[1:]:
         if team.data["kind"] == "hotel":
-            _hotel(team.unit, today)
+            _hotel(team.unit, beginning)
 
 
-def _hotel(unit: Unit, today: object) -> None:
-    set_clause(unit.id, "R01-5.2b", {"limit": "2"}, starts_on=today, reason="住店客人的问题两小时内答复")
-    set_clause(unit.id, "R17-7.1.3a", {}, holds=False, starts_on=today, reason="酒店内部不转交")
+def _hotel(unit: Unit, beginning: object) -> None:
+    set_clause(unit.id, "R01-5.2b", {"limit": "2"}, starts_on=beginning, reason="住店客人的问题两小时内答复")
+    set_clause(unit.id, "R17-7.1.3a", {}, holds=False, starts_on=beginning, reason="酒店内部不转交")
 
 
 def ask_for_excuses(teams: list[Team], rng: random.Random, act_as: As) -> None:
