@@ -207,6 +207,22 @@ def test_refusals_are_counted_by_clause(scene):
         assert compliance.refusals(one) == {}
 
 
+def test_refusals_of_each_unit_are_counted_in_its_own_month(scene):
+    office, _below, key, _root = scene
+    west = make_unit(parent=office.unit, timezone="America/New_York")
+    # 1 November 02:00 in Shanghai, still October in New York.
+    border = datetime(2026, 10, 31, 18, tzinfo=UTC)
+    with as_system() as work:
+        for unit in (office.unit, west):
+            refused = RefusalLog(unit_id=unit.id, record_id=key, transition="assign", code="clause", text="-")
+            refused.clause, refused.at = "R01-4.2", border
+            work.add(refused)
+    units = (office.unit.id, west.id)
+    with clock.frozen(NOW), in_scope([office.unit, west], SEEN):
+        assert compliance.refusals(Question(units, "2026-11", "2026-11")) == {"R01-4.2": 1}
+        assert compliance.refusals(Question(units, "2026-10", "2026-10")) == {"R01-4.2": 1}
+
+
 def test_lateness_is_said_in_the_clauses_own_clock(office):
     friday = datetime(2026, 11, 20, 9, tzinfo=UTC)  # 17:00 in Shanghai
     with clock.frozen(friday):

@@ -323,11 +323,15 @@ def refusals(question: Question) -> dict[str, int]:
     _check(question)
     if not question.units or question.clauses == ():
         return {}
-    start, end = span(question.units[0], question.first, question.last)
     row = RefusalLog
-    found = select(row.clause, func.count()).where(
-        row.unit_id.in_(question.units), row.clause != "", row.at >= start, row.at < end
-    )
+    zones: dict[str, list[int]] = {}
+    for unit_id in question.units:
+        zones.setdefault(unit_facts(unit_id).timezone, []).append(unit_id)
+    months = []
+    for units in zones.values():
+        start, end = span(units[0], question.first, question.last)
+        months.append(and_(row.unit_id.in_(units), row.at >= start, row.at < end))
+    found = select(row.clause, func.count()).where(row.clause != "", or_(*months))
     if question.clauses is not None:
         found = found.where(row.clause.in_(question.clauses))
     if question.user_id is not None:
