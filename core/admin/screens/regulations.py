@@ -26,7 +26,7 @@ from core.kernel.extensions import AdminEntry
 from core.kernel.fields import normalise
 from core.records.models import Record, RefusalLog
 from core.records.types import record_type, workflow_of
-from core.rules import settings
+from core.rules import compliance, settings
 from core.rules.clauses import KINDS, Clause, Regulation
 from core.rules.coverage import bindings, standing
 from core.rules.effective import effective
@@ -119,6 +119,8 @@ class RegulationScreen(Screen):
             regulation=book.regulations[clause.regulation],
             kind=KINDS[clause.kind],
             holds=now.holds,
+            kept=compliance.of_clause(g.unit.id, clause.id).total if may_here(compliance.VIEW) else None,
+            percent=compliance.percent,
             switch=switch,
             values=values,
             planned=clause_words.lines(planned, book.clauses, titles),
