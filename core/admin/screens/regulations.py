@@ -119,7 +119,7 @@ class RegulationScreen(Screen):
             regulation=book.regulations[clause.regulation],
             kind=KINDS[clause.kind],
             holds=now.holds,
-            kept=compliance.of_clause(g.unit.id, clause.id).total if may_here(compliance.VIEW) else None,
+            on_time=compliance.of_clause(g.unit.id, clause.id).total if may_here(compliance.VIEW) else None,
             percent=compliance.percent,
             switch=switch,
             values=values,
