@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,8 +13,8 @@ from sqlalchemy import select
 
 from core.cases.services import register_case
 from core.kernel import clock
-from core.kernel.database import system_scope
-from core.kernel.errors import Refused
+from core.kernel.database import system_scope, transaction
+from core.kernel.errors import AppError, InvalidData, Refused
 from core.records.engine import perform
 from core.records.models import Record
 from core.rehearsal.reading import BadScenario
@@ -281,3 +282,69 @@ def grown(keys):
     with reading() as work:
         rows = work.scalars(select(Penalty).where(Penalty.record_id.in_(keys), Penalty.clause == DAILY))
         return {one.record_id: one.amount for one in rows}
+
+
+# --- at the same moment --------------------------------------------------------------------------------
+
+
+def at_once(*calls):
+    """Run calls at the same moment; return what each raised, None where it went through."""
+    gate, found = threading.Barrier(len(calls)), [None] * len(calls)
+
+    def run(place, call):
+        gate.wait()
+        try:
+            call()
+        except AppError as error:
+            found[place] = error
+
+    threads = [threading.Thread(target=run, args=one) for one in enumerate(calls)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60)
+    return found
+
+
+def test_two_who_set_a_clause_for_the_same_day_do_not_both_succeed(company):
+    def setting_to(hours):
+        def call():
+            with clock.frozen(NOW), acting(company.gm):
+                settings.set_clause(company.branch.id, CLAUSE, {"limit": hours}, starts_on="2026-11-20", reason="x")
+
+        return call
+
+    found = at_once(*(setting_to(str(hours)) for hours in (4, 5, 6, 7)))
+    assert sum(one is None for one in found) == 1
+    assert {type(one) for one in found if one} == {InvalidData}
+    assert len(applied()) == 1
+
+
+def test_nothing_is_posted_into_a_month_that_is_being_closed(scene):
+    office = scene()
+    key = office.new_case()
+    lines = [charge(office, key, amount) for amount in (10, 20, 30)]
+    with office.at_desk():
+        for one in lines:
+            charges.move(one, "quote")
+            charges.move(one, "consent")
+
+    def post(line):
+        def call():
+            with clock.frozen(NOW), office.at_desk():
+                charges.move(line, "post")
+
+        return call
+
+    sums = {}
+
+    def close():
+        with clock.frozen(NOW), office.at_desk(), transaction():
+            charges.close_month(office.unit.id, "2026-11")
+            sums.update(charges.month_totals(office.unit.id, "2026-11"))
+
+    assert at_once(post(lines[0]), close, post(lines[1]), post(lines[2])) == [None] * 4
+    with office.at_desk():
+        assert charges.month_totals(office.unit.id, "2026-11") == sums
+        later = charges.month_totals(office.unit.id, "2026-12")
+    assert sum(sums.values()) + sum(later.values()) == 60
