@@ -11,6 +11,7 @@ from sqlalchemy.orm import contains_eager, joinedload, lazyload
 
 from core.admin.cases import lists, words
 from core.admin.categories import SERVICE
+from core.admin.clauses import clause_title
 from core.admin.listing import Filter, ListColumn, ListContext, ListSpec, QuickFilter, among
 from core.admin.views import ListScreen
 from core.kernel.extensions import AdminEntry
@@ -46,6 +47,10 @@ def _done(statement: Select[Any], _context: ListContext) -> Select[Any]:
     return statement.where(Record.state == "done")
 
 
+def _clause(row: Any) -> str:
+    return f"{row.task.clause} {clause_title(row.task.clause)}".rstrip()
+
+
 def _period(row: Any) -> str:
     return label_of(Period(row.task.starts_on, row.task.due_on, row.task.due_on))
 
@@ -57,7 +62,7 @@ TASKS = ListSpec(
     columns=(
         lists.NUMBER,
         ListColumn("title", _l("What is to be done"), lambda row: row.title, link=lists.record_url, card="title"),
-        ListColumn("clause", _l("Clause"), lambda row: row.task.clause, "code"),
+        ListColumn("clause", _l("Clause"), _clause),
         ListColumn("period", _l("Period"), _period),
         lists.ASSIGNEE,
         lists.STATE,
