@@ -272,7 +272,7 @@ def test_a_steps_agreement_is_asked_for_on_screen(app, company, monkeypatch):
     assert again.status_code == 302
     with reading() as work:
         (row,) = work.scalars(select(Approval)).all()
-    assert (row.subject, row.position) == (f"case.cancel:{case}", "gm")
+    assert (row.subject, row.position) == (f"case.cancel:{case}:{CLAUSE}", "gm")
     for wrong in ({"step": "case.assign"}, {"record_id": "x"}, {"clause": ""}):
         assert desk.post(f"{HOME}ask", data={**given, **wrong, "reason": "x"}).status_code == 404
 
