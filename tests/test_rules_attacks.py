@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,9 +23,10 @@ from core.rehearsal.script import read_source
 from core.rules import approval_gate, approvals, charges, excuses, penalties, releases, settings, ticks
 from core.rules.charge_models import Penalty
 from core.rules.kinds import ApprovalRule, Line
-from core.rules.obligation_models import EXCUSED, Obligation
+from core.rules.obligation_models import EXCUSED, Breach, Obligation
 from core.rules.registry import EXTENSION, Registry
 from core.rules.setting_models import ClauseSetting
+from core.units.models import UnitPlugin
 from tests.approvers import acting, make_company
 from tests.casework import INTAKE, make_office, reading
 from tests.helpers import as_system, current
@@ -348,3 +350,44 @@ def test_nothing_is_posted_into_a_month_that_is_being_closed(scene):
         assert charges.month_totals(office.unit.id, "2026-11") == sums
         later = charges.month_totals(office.unit.id, "2026-12")
     assert sum(sums.values()) + sum(later.values()) == 60
+
+
+# --- plugins switched off ------------------------------------------------------------------------------
+
+
+def test_a_clause_whose_plugin_is_off_neither_warns_nor_announces(scene, app, monkeypatch):
+    office = scene()
+    plain = app.extensions[EXTENSION]
+    theirs = [replace(one, plugin="products") if one.clause == CLAUSE else one for one in plain.rules]
+    monkeypatch.setitem(app.extensions, EXTENSION, Registry(tuple(theirs)))
+    switch(office, True)
+    office.do(office.new_case(), "classify")
+    switch(office, False)
+    with clock.frozen(NOW + timedelta(hours=23)), current().app_context():
+        ticks.tick()
+    with clock.frozen(NOW + timedelta(hours=25)), current().app_context():
+        ticks.tick()
+        assert (announced(), warned()) == (0, False)
+        switch(office, True)
+        ticks.tick()
+        assert announced() == 1
+
+
+def switch(office, on):
+    with as_system() as work:
+        row = work.get(UnitPlugin, (office.unit.id, "products"))
+        if row is None:
+            row = UnitPlugin(unit_id=office.unit.id, plugin="products", changed_at=clock.now())
+            work.add(row)
+        row.enabled = on
+
+
+def announced():
+    with reading() as work:
+        return len(work.scalars(select(Breach).where(Breach.clause == CLAUSE)).all())
+
+
+def warned():
+    with reading() as work:
+        own = select(Obligation.warned_at).where(Obligation.clause == CLAUSE)
+        return any(one is not None for one in work.scalars(own))

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, literal, select, update
+from sqlalchemy import ColumnElement, and_, literal, or_, select, update
 
 from core.kernel import clock
 from core.kernel.database import session, system_scope, transaction
@@ -22,10 +22,12 @@ from core.records.engine import lock
 from core.records.models import Record
 from core.records.services import notify
 from core.units.facts import local_day, unit_facts
-from core.units.models import Unit
+from core.units.models import Unit, UnitPlugin
 
 from . import approvals, obligations, penalties, releases, schedules
+from .kinds import DeadlineRule
 from .obligation_models import OPEN, Breach, Obligation
+from .registry import current_rules
 from .responsible import head_of
 
 MOST_RECORDS = 500  # time limits of one kind of work in one round; the rest waits for the next
@@ -118,7 +120,20 @@ def warn() -> int:
 
 
 def _warn_by_now() -> ColumnElement[bool]:
-    return Obligation.warn_at <= clock.now()
+    return and_(Obligation.warn_at <= clock.now(), _in_force())
+
+
+def _in_force() -> ColumnElement[bool]:
+    """Say nothing of a clause whose plugin is off in the unit, or gone: what runs under it waits untouched."""
+    bound: dict[str, set[str]] = {"": set()}
+    for rule in current_rules().rules:
+        if isinstance(rule, DeadlineRule):
+            bound.setdefault(rule.plugin, set()).add(rule.clause)
+    found: list[ColumnElement[bool]] = [Obligation.clause.in_(sorted(bound.pop("")))]
+    for plugin, clauses in bound.items():
+        on = select(UnitPlugin.unit_id).where(UnitPlugin.plugin == plugin, UnitPlugin.enabled)
+        found.append(and_(Obligation.clause.in_(sorted(clauses)), Obligation.unit_id.in_(on)))
+    return or_(*found)
 
 
 def _warn_record(record: Record) -> int:
@@ -166,7 +181,7 @@ def _overdue() -> ColumnElement[bool]:
         )
         .exists()
     )
-    return and_(_IS_OPEN, Obligation.due_at < clock.now(), ~announced)
+    return and_(_IS_OPEN, Obligation.due_at < clock.now(), ~announced, _in_force())
 
 
 def _break_record(record: Record) -> int:
