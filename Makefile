@@ -28,7 +28,7 @@ run: .venv/.run-stamp ## set up, fill in the demo and serve (HOST=0.0.0.0 for ph
 	@exec $(PY) -m flask up --host $(HOST) --port $(PORT)
 
 test: .venv/.dev-stamp ## run all tests: SQLite always, PostgreSQL and browser where they are there
-	@$(PY) -m pytest $(or $(ARGS),--complete)
+	@$(PY) -m pytest $(or $(ARGS),-n auto --complete)
 
 lint: .venv/.dev-stamp ## style, imports between rooms, types
 	@$(PY) -m ruff check .
