@@ -17,7 +17,7 @@ from core.cases.rules.places import PLACES
 from core.cases.services import CASE, INTAKE_FIELDS
 from core.customers.importing import CustomerImporter
 from core.customers.services import CUSTOMER_FIELDS
-from core.kernel import health, i18n, importing, loader, migrations, switches
+from core.kernel import health, i18n, importing, jobs, loader, migrations, switches
 from core.kernel.database import db, prepare_engine
 from core.kernel.loader import Installed
 from core.kernel.manifest import PluginError
@@ -49,6 +49,7 @@ def create_app(overrides: dict[str, Any] | None = None) -> Flask:
     for plugin, one in installed.registry.ask_once("importers"):
         importing.register(app, [one], plugin)
     app.extensions["search_sources"] = installed.registry.ask_once("search_sources")
+    _declare_services(app, installed)
     health.init_app(app)
     web.init_app(app)
     admin.init_app(app, _entries(installed))
@@ -116,6 +117,15 @@ def _declare(app: Flask, installed: Installed) -> None:
     coverage.register_form("customer", (_l("Customers"), _l("Edit")), CUSTOMER_FIELDS)
     coverage.register_places("cases", PLACES)
     unit_switches.blocker_sources[:] = [switching.blockers]
+
+
+def _declare_services(app: Flask, installed: Installed) -> None:
+    """Register what is done outside the screens: jobs, print forms, reports, collections of the API."""
+    ask = installed.registry.ask_once
+    jobs.register(app, [replace(one, plugin=plugin) for plugin, one in ask("jobs")])
+    app.extensions["print_forms"] = [replace(one, plugin=plugin) for plugin, one in ask("print_forms")]
+    app.extensions["reports"] = [replace(one, plugin=plugin) for plugin, one in ask("reports")]
+    app.extensions["api_resources"] = [replace(one, plugin=plugin) for plugin, one in ask("api_resources")]
 
 
 def _entries(installed: Installed) -> list[tuple[str, list[Any]]]:

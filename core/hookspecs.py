@@ -18,7 +18,20 @@ if TYPE_CHECKING:
     from flask import Blueprint
 
     from core.customers.models import Customer
-    from core.kernel.extensions import AdminEntry, Blocker, Column, Event, FormSection, Panel, SearchSource, Tile
+    from core.kernel.extensions import (
+        AdminEntry,
+        ApiResource,
+        Blocker,
+        Column,
+        Event,
+        FormSection,
+        Panel,
+        PrintForm,
+        Report,
+        SearchSource,
+        Tile,
+    )
+    from core.kernel.jobs import Job, Periodic
     from core.records.models import Fact, Record
     from core.records.types import RecordType
     from core.records.workflow import WorkflowExtension
@@ -72,6 +85,26 @@ def importers() -> list[Any]:  # type: ignore[empty-body]
 @declared
 def search_sources() -> list[SearchSource]:  # type: ignore[empty-body]
     """Return what the search box should look in beyond customers and records."""
+
+
+@declared
+def jobs() -> list[Job | Periodic]:  # type: ignore[empty-body]
+    """Return work done outside requests, once or recurring; names begin with the plugin's name and a dot."""
+
+
+@declared
+def print_forms() -> list[PrintForm]:  # type: ignore[empty-body]
+    """Return forms and labels that can be printed; codes begin with the plugin's name."""
+
+
+@declared
+def reports() -> list[Report]:  # type: ignore[empty-body]
+    """Return reports for screen, Excel, PDF and e-mail; codes begin with the plugin's name."""
+
+
+@declared
+def api_resources() -> list[ApiResource]:  # type: ignore[empty-body]
+    """Return collections of the JSON API, mounted under ``/api/v1/<plugin>/``."""
 
 
 @hard

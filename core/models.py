@@ -10,6 +10,7 @@ MODULES = (
     "core.kernel.numbering",
     "core.kernel.search",
     "core.kernel.importing",
+    "core.kernel.jobs",
     "core.units.models",
     "core.users.models",
     "core.customers.models",
@@ -24,6 +25,11 @@ MODULES = (
     "core.tasks.models",
     "core.cases.models",
     "core.cases.settings",
+    "core.documents.models",
+    "core.notices.models",
+    "core.webhooks.models",
+    "core.mail.models",
+    "core.reports.models",
 )
 
 

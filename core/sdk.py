@@ -3,7 +3,7 @@
 from core.cases.models import Case
 from core.customers.models import Customer, CustomerAddress, CustomerContact, CustomerPhone
 from core.customers.services import summary as customer_summary
-from core.kernel import clock, search
+from core.kernel import clock, jobs, search
 from core.kernel.access import may, require
 from core.kernel.audit import record_audit
 from core.kernel.database import (
@@ -23,12 +23,16 @@ from core.kernel.database import (
 from core.kernel.errors import AppError, Conflict, InvalidData, NotAllowed, NotFound, Refusal, Refused
 from core.kernel.extensions import (
     AdminEntry,
+    ApiResource,
     Blocker,
     Column,
     Event,
     FormSection,
     Hit,
     Panel,
+    PrintForm,
+    Report,
+    ReportColumn,
     SearchSource,
     Tile,
 )
@@ -36,6 +40,7 @@ from core.kernel.fields import Choices, Field, clean, label_of, normalise
 from core.kernel.i18n import current_locale
 from core.kernel.ids import read_id, uuid7
 from core.kernel.importing import Importer, Plan, Row
+from core.kernel.jobs import Job, Periodic, Work
 from core.kernel.numbering import draw
 from core.kernel.outbox import publish
 from core.kernel.sheets import Column as SheetColumn
@@ -90,6 +95,7 @@ __all__ = [
     "OPEN_CATEGORIES",
     "RESUME",
     "AdminEntry",
+    "ApiResource",
     "AppError",
     "ApprovalRule",
     "Attachment",
@@ -118,6 +124,7 @@ __all__ = [
     "Hit",
     "Importer",
     "InvalidData",
+    "Job",
     "Json",
     "Line",
     "Link",
@@ -125,14 +132,18 @@ __all__ = [
     "NotFound",
     "Panel",
     "PenaltyRule",
+    "Periodic",
     "Permission",
     "Plan",
     "Position",
+    "PrintForm",
     "Record",
     "RecordRule",
     "RecordType",
     "Refusal",
     "Refused",
+    "Report",
+    "ReportColumn",
     "ReportRule",
     "RoutingRule",
     "Row",
@@ -150,6 +161,7 @@ __all__ = [
     "UnitScoped",
     "User",
     "UtcDateTime",
+    "Work",
     "Workflow",
     "WorkflowExtension",
     "after_commit",
@@ -170,6 +182,7 @@ __all__ = [
     "excuses",
     "fetch",
     "fetch_visible",
+    "jobs",
     "label_of",
     "link_records",
     "local_day",

@@ -16,7 +16,7 @@ from typing import Any, cast
 from flask import Flask
 from sqlalchemy import CursorResult, delete
 
-from core.kernel import audit, clock, importing, outbox
+from core.kernel import audit, clock, importing, jobs, outbox
 from core.kernel.database import system_scope, transaction
 from core.kernel.extensions import Event, Unavailable
 from core.kernel.hooks import hooks_for
@@ -25,6 +25,8 @@ from core.records.models import Idempotency
 from core.rules import ticks
 from core.units.switches import enabled_plugins
 from core.users import sign_in
+
+from . import work as jobs_room
 
 PAUSE = 2.0  # seconds between two rounds when nothing was published in this process
 TICK_EVERY = timedelta(minutes=1)
@@ -72,11 +74,16 @@ def deliver(message: Outbox) -> None:
     Raises:
         NotDelivered: naming the plugins that failed; the others must bear the repetition.
     """
+    if message.topic == jobs.TOPIC:
+        jobs_room.run_message(message)
+        return
     if message.unit_id is None:
         return
     event = Event(message.id, message.topic, message.unit_id, message.payload, message.created_at)
     results = hooks_for(enabled_plugins(message.unit_id)).event_committed(event=event)
     failed = [plugin for plugin, result in results if isinstance(result, Unavailable)]
+    for listener in outbox.listeners:
+        listener(event)
     if failed:
         raise NotDelivered(", ".join(failed))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -97,6 +97,81 @@ class AdminEntry:
     view: Any
     category: Any = ""
     weight: int = 50
+
+
+@dataclass(frozen=True)
+class PrintForm:
+    """A form that can be printed. ``template`` is a typst file of the plugin's ``templates`` folder.
+
+    ``subject``: a record type's code, ``customer``, or a plugin's own word (``products:item``), for which ``find``
+    looks the thing up by id inside the scope. ``data(thing)`` answers plain JSON, the only thing the template sees
+    beside the frame (company, number, seal, QR, language). ``seal``: the kind of seal it gets, or ''. ``label``: a
+    small sticker, printed many to a sheet and not archived.
+    """
+
+    code: str
+    title: Any
+    subject: str
+    template: str
+    data: Callable[[Any], Mapping[str, Any]]
+    permission: str
+    seal: str = ""
+    label: bool = False
+    find: Callable[[object], Any] | None = None
+    plugin: str = ""
+
+
+@dataclass(frozen=True)
+class ReportColumn:
+    """A column of a report. ``kind``: text, number, money, percent, date, moment. ``total``: summed at the foot."""
+
+    code: str
+    label: Any
+    kind: str = "text"
+    total: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report (报表). ``rows(units, values)`` yields one mapping per row, column code -> value, in order.
+
+    ``units`` are the unit ids it covers, ``values`` the cleaned ``filters``. ``group_by`` names the columns a reader
+    may group by; ``chart`` is (column of the labels, column of the numbers) or None.
+    """
+
+    code: str
+    title: Any
+    permission: str
+    columns: Sequence[ReportColumn]
+    rows: Callable[[Sequence[int], Mapping[str, Any]], Iterable[Mapping[str, Any]]]
+    filters: Sequence[Field] = ()
+    group_by: Sequence[str] = ()
+    chart: tuple[str, str] | None = None
+    help: Any = ""
+    plugin: str = ""
+
+
+@dataclass(frozen=True)
+class ApiResource:
+    """A collection under ``/api/v1/<path>`` (a plugin's: ``/api/v1/<plugin>/<path>``) of rows of ``model``.
+
+    ``read`` says which fields are shown (name -> kind of JSON: string, integer, number, money, boolean, date,
+    moment, object); ``show(rows)`` answers one mapping per row for a whole page at once. ``filters`` are columns that
+    may be asked for by equality. ``create(unit_id, raw)`` and ``change(row, raw)`` are services; None: not offered.
+    """
+
+    path: str
+    title: Any
+    model: type[Any]
+    permission: str
+    read: Mapping[str, str]
+    show: Callable[[Sequence[Any]], Sequence[Mapping[str, Any]]]
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    write_permission: str = ""
+    fields: Sequence[Field] = ()
+    create: Callable[[int, Mapping[str, Any]], Any] | None = None
+    change: Callable[[Any, Mapping[str, Any]], Any] | None = None
+    plugin: str = ""
 
 
 @dataclass(frozen=True)

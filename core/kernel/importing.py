@@ -219,6 +219,21 @@ class ImportMapping(UnitScoped, Base):
     titles: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
 
 
+class ImportChange(UnitScoped, Base):
+    """What an import wrote, row by row, for undoing it: the row, and what it was before (NULL: nothing)."""
+
+    __tablename__ = "core_import_change"
+    __table_args__ = (Index("ix_core_import_change_run", "import_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    import_id: Mapped[int] = mapped_column(ForeignKey("core_import.id"))
+    table: Mapped[str] = mapped_column(String(60))
+    row_id: Mapped[int] = mapped_column(BigId)
+    before: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    # The row's version (or hash) after the import: a row that somebody changed since is left alone.
+    after: Mapped[str] = mapped_column(String(64), default="")
+
+
 # --- stage -----------------------------------------------------------------------------------
 
 

@@ -17,6 +17,10 @@ PENDING, DONE, DEAD = "pending", "done", "dead"
 MAX_TRIES = 8
 LEASE = timedelta(minutes=2)
 
+# Told of every event (core.kernel.extensions.Event) beside the plugins; rooms above add themselves at assembly.
+# They must bear repetition, like ``event_committed``.
+listeners: list[Callable[[Any], object]] = []
+
 _wakers: list[Callable[[], object]] = []
 
 

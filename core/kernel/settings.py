@@ -41,6 +41,19 @@ class Settings:
     threads: int = 8
     pool_size: int = 10
     max_upload_mb: int = 64
+    # Where the queue of background work lies: empty for an SQLite file in ``data_dir``, redis://... or postgresql://...
+    jobs_store: str = ""
+    job_threads: int = 2
+    # Whether ``flask serve`` does background work itself; off where ``flask worker`` runs beside it.
+    jobs_in_server: bool = True
+    # The address people reach us under (https://service.example.cn), for links in mails and on labels.
+    base_url: str = ""
+    # smtp://user:password@host:port?from=address, smtps:// or smtp+starttls://; empty: no mail is sent.
+    smtp: str = ""
+    # Inner hosts and networks that webhooks, robots and mailboxes may reach all the same (10.1.0.0/16, mail.lan).
+    outgoing_allow: tuple[str, ...] = ()
+    # A font file or folder to print with instead of the installed Noto Sans SC.
+    print_fonts: str = ""
     secret_key: str = ""
     data_key: str = ""
     file: Path | None = None
@@ -53,7 +66,8 @@ class Settings:
 def load_settings(environ: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read the TOML file named by SHOUHOU_CONFIG (default: the demo), then the environment, then ``overrides``.
 
-    Environment: DATABASE_URL, SECRET_KEY, SHOUHOU_DATA_KEY, SHOUHOU_ENV, SHOUHOU_DATA_DIR, HOST, PORT.
+    Environment: DATABASE_URL, SECRET_KEY, SHOUHOU_DATA_KEY, SHOUHOU_ENV, SHOUHOU_DATA_DIR, HOST, PORT,
+    SHOUHOU_JOBS_STORE, SHOUHOU_BASE_URL, SMTP_URL.
 
     Raises:
         SettingsError: unreadable file, unknown or ill-typed setting, or a secret missing in production.
@@ -77,6 +91,9 @@ _FROM_ENVIRONMENT = {
     "SHOUHOU_DATA_DIR": "data_dir",
     "HOST": "host",
     "PORT": "port",
+    "SHOUHOU_JOBS_STORE": "jobs_store",
+    "SHOUHOU_BASE_URL": "base_url",
+    "SMTP_URL": "smtp",
 }
 
 

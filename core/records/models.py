@@ -199,7 +199,10 @@ class Notice(UnitScoped, Base):
     """An entry of a user's inbox: assigned, chased, mentioned, watched."""
 
     __tablename__ = "core_notice"
-    __table_args__ = (Index("ix_core_notice_user", "user_id", "read_at", "id"),)
+    __table_args__ = (
+        Index("ix_core_notice_user", "user_id", "read_at", "id"),
+        _partial("ix_core_notice_untold", "told_at IS NULL", "id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("core_user.id"))
@@ -208,6 +211,8 @@ class Notice(UnitScoped, Base):
     text: Mapped[str] = mapped_column(String(300), default="")
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When the room of notices took it up for e-mail, robots and digests.
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     record: Mapped[Record | None] = relationship()
 

@@ -2,6 +2,7 @@
 
 ``gates`` add refusals to a step, before (``asking``) or after its form is filled; ``effects`` run after its facts
 are written, inside the transaction; ``followers`` are told of any facts of a record, also those without a step.
+``told`` are called when notices were put into inboxes (to wake whoever sends them on).
 ``clause_is_off`` tells of a guard's clause that the unit has switched off. ``new_routers`` and ``routers`` say who
 gets a record; ``allowances`` let somebody take a step whose position alone would not.
 """
@@ -42,3 +43,4 @@ new_routers: list[Callable[[str, int, Any], Routed]] = []
 # A step that has been applied; answers further words for its fact.
 routers: list[Callable[[Step], Mapping[str, Any]]] = []
 allowances: list[Callable[[Step], bool]] = []
+told: list[Callable[[], object]] = []

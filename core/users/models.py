@@ -102,6 +102,35 @@ class UserSession(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+class ApiToken(Base):
+    """A bearer token of the JSON API: its user's rights, narrowed by its scopes. Only its hash is kept."""
+
+    __tablename__ = "core_api_token"
+    __global__ = "belongs to a user, not to a unit; read before the scope is known"
+    __audited__ = True
+    __audit_mask__ = frozenset({"token_hash"})
+    __audit_skip__ = frozenset({"last_used_at", "last_address"})
+    __audit_label__ = "name"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("core_user.id"), index=True)
+    name: Mapped[str] = mapped_column(String(80))
+    # The first characters, by which its owner recognises it.
+    hint: Mapped[str] = mapped_column(String(12))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    # What it may do (``case.read``, ``case.write``, ``*.read``); of integrations the units it is limited to.
+    scopes: Mapped[list[Any]] = mapped_column(Json, default=list)
+    unit_ids: Mapped[list[Any]] = mapped_column(Json, default=list)
+    # An integration's account cannot sign in at the screens.
+    integration: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_address: Mapped[str] = mapped_column(String(60), default="")
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
 class SignInTry(Base):
     """Failed sign-ins, counted in the database so that a lock-out survives restarts and processes."""
 

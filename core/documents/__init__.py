@@ -1,0 +1,1 @@
+"""Documents: printed forms, labels, the register of seals."""

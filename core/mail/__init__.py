@@ -1,0 +1,1 @@
+"""E-mail: mailboxes of units that become cases and replies."""
