@@ -34,8 +34,8 @@ class Cancelled(AppError):
 class Job:
     """A kind of work. ``name`` is ``room.verb`` (of a plugin: its name first).
 
-    ``run(work)`` does it, in the scope and language of whoever started it, and may answer a JSON mapping that is kept
-    as the result. It is called at least once: a second call with the same ``work.key`` must change nothing more.
+    ``run(work)`` does it, in the scope and language of whoever started it, and may answer a JSON mapping, kept as the
+    result. It is called at least once: a second call with the same ``work.key`` must change nothing more.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Job:
 class Periodic:
     """Work that recurs: ``run(unit_id)`` once per unit in which the plugin is on, in a scope of that unit alone.
 
-    ``every`` is the least time between two runs; with ``hour`` it runs once a day, after that hour of the unit's day.
+    ``every`` is the least time between two runs; with ``hour`` it runs once a day, after that hour there.
     """
 
     name: str
