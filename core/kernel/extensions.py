@@ -135,7 +135,8 @@ class ReportColumn:
 class Report:
     """A report (报表). ``rows(units, values)`` yields one mapping per row, column code -> value, in order.
 
-    ``units`` are the unit ids it covers, ``values`` the cleaned ``filters``. ``group_by`` names columns to group by; ``chart`` is (column of the labels, column of the numbers) or None.
+    ``units`` are the unit ids it covers, ``values`` the cleaned ``filters``. ``group_by`` names columns to
+    group by; ``chart`` is (column of the labels, column of the numbers) or None.
     """
 
     code: str
@@ -155,8 +156,9 @@ class ApiResource:
     """A collection under ``/api/v1/<path>`` (a plugin's: ``/api/v1/<plugin>/<path>``) of rows of ``model``.
 
     ``read`` says which fields are shown (name -> kind of JSON: string, integer, number, money, boolean, date,
-    moment, object); ``show(rows)`` answers one mapping per row for a whole page at once. ``filters`` are columns
-    that may be asked for by equality. ``create(unit_id, raw)`` and ``change(row, raw)`` are services; None: not offered.
+    moment, object); ``show(rows)`` answers one mapping per row for a whole page at once. ``filters`` are
+    columns that may be asked for by equality. ``create(unit_id, raw)`` and ``change(row, raw)`` are services;
+    None: not offered.
     """
 
     path: str

@@ -34,8 +34,9 @@ class Cancelled(AppError):
 class Job:
     """A kind of work. ``name`` is ``room.verb`` (of a plugin: its name first).
 
-    ``run(work)`` does it, in the scope and language of whoever started it, and may answer a JSON mapping, kept as the
-    result. It is called at least once: a second call with the same ``work.key`` must change nothing more.
+    ``run(work)`` does it, in the scope and language of whoever started it, and may answer a JSON mapping,
+    kept as the result. It is called at least once: a second call with the same ``work.key`` must change
+    nothing more.
     """
 
     name: str
