@@ -6,9 +6,14 @@ people watch also has a row of its own (``JobRun``), which the page ``jobs.run_v
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 from flask import Flask, current_app
@@ -24,6 +29,7 @@ from .outbox import publish
 
 TOPIC = "job"
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
+KEEP_RESULTS = timedelta(days=7)
 
 
 class Cancelled(AppError):
@@ -186,3 +192,67 @@ def start(name: str, unit_id: int, payload: Mapping[str, Any], title: Any, key: 
 
 def _locale() -> str:
     return "en" if str(get_locale() or "zh").startswith("en") else "zh"
+
+
+# --- files that jobs make ------------------------------------------------------------------------
+
+
+def keep_result(content: Path | bytes, name: str) -> dict[str, Any]:
+    """Keep a file that a job made, for its starter to fetch; return what the job answers as its result.
+
+    ``content`` is a file (copied: remove your own) or the bytes themselves, ``name`` what the download is called.
+    The file lies in ``data_dir/results`` under its hash and goes after a week. A job may add ``"url"``, a page to
+    go on to, or words of its own to the mapping.
+    """
+    folder = _results()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, made = tempfile.mkstemp(dir=folder, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            if isinstance(content, bytes):
+                out.write(content)
+            else:
+                with content.open("rb") as given:
+                    shutil.copyfileobj(given, out, 1 << 20)
+        with open(made, "rb") as written:
+            digest = hashlib.file_digest(written, "sha256").hexdigest()
+        size = Path(made).stat().st_size
+        os.replace(made, folder / digest)
+    except BaseException:
+        Path(made).unlink(missing_ok=True)
+        raise
+    return {"file": _plain_name(name), "sha256": digest, "size": size}
+
+
+def result_file(run: JobRun) -> Path | None:
+    """Return where the file of a piece of work lies, or None: it made none, or it is gone by now."""
+    digest = str(run.result.get("sha256", ""))
+    if len(digest) != 64 or not all(one in "0123456789abcdef" for one in digest):
+        return None
+    path = _results() / digest
+    return path if path.is_file() else None
+
+
+def purge_results(keep: timedelta = KEEP_RESULTS) -> int:
+    """Drop the files of results older than ``keep``; return how many."""
+    folder, count = _results(), 0
+    oldest = (clock.now() - keep).timestamp()
+    for path in folder.iterdir() if folder.is_dir() else ():
+        try:
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+                count += 1
+        except FileNotFoundError:  # another process tidies as well
+            continue
+    return count
+
+
+def _results() -> Path:
+    return Path(current_app.extensions["settings"].data_dir) / "results"
+
+
+def _plain_name(name: str) -> str:
+    """Return a file name without what a path or a header could be broken with."""
+    kept = "".join(one for one in name if one.isprintable() and one not in '/\\:*?"<>|').strip(". ")
+    stem, dot, ending = kept.rpartition(".")
+    return f"{stem[:100]}{dot}{ending[:20]}" if dot else kept[:100] or "result"
