@@ -41,6 +41,8 @@ class Site:
     app: Flask
     units: list[Unit]
     admin: User
+    # The cookies of the administrator, who signs in once.
+    signed_in: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -53,7 +55,6 @@ class Watched:
 
     def open(self, path: str) -> Page:
         self.page.goto(self.site.url + path)
-        self.page.wait_for_load_state("networkidle")
         return self.page
 
     def shot(self, name: str) -> None:
@@ -116,18 +117,28 @@ def browser() -> Iterator[Browser]:
 
 
 def _signed_in(browser: Browser, site: Site, **options: Any) -> Iterator[Watched]:
-    context = browser.new_context(locale="zh-CN", **options)
+    site.signed_in = site.signed_in or _sign_in(browser, site)
+    context = browser.new_context(locale="zh-CN", storage_state=site.signed_in, **options)
     page = context.new_page()
     watched = Watched(page, site)
     page.on("console", lambda m: watched.complaints.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: watched.complaints.append(str(error)))
-    watched.open("/sign-in")
+    watched.open("/admin/")
+    yield watched
+    context.close()
+
+
+def _sign_in(browser: Browser, site: Site) -> Any:
+    context = browser.new_context(locale="zh-CN")
+    page = context.new_page()
+    page.goto(f"{site.url}/sign-in")
     page.fill("input[name=username]", site.admin.username)
     page.fill("input[name=password]", helpers.PASSWORD)
     page.press("input[name=password]", "Enter")
     page.wait_for_url("**/admin/**")
-    yield watched
+    state = context.storage_state()
     context.close()
+    return state
 
 
 @pytest.fixture
