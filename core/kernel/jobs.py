@@ -157,11 +157,16 @@ def job(name: str) -> Job:
     return found
 
 
-def enqueue(name: str, unit_id: int | None, payload: Mapping[str, Any], key: str = "") -> None:
-    """Let a job be done after the present transaction, unwatched. ``key`` makes it idempotent."""
+def enqueue(
+    name: str, unit_id: int | None, payload: Mapping[str, Any], key: str = "", at: datetime | None = None
+) -> None:
+    """Let a job be done after the present transaction, unwatched.
+
+    ``key`` makes it idempotent; ``at``: do it no sooner.
+    """
     job(name)
     envelope = {"job": name, "payload": dict(payload), "actor": current_scope().actor_id, "locale": _locale()}
-    publish(TOPIC, unit_id, envelope, key)
+    publish(TOPIC, unit_id, envelope, key, at)
 
 
 def start(name: str, unit_id: int, payload: Mapping[str, Any], title: Any, key: str = "") -> JobRun:

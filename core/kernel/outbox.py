@@ -51,10 +51,13 @@ class Outbox(Base):
     error: Mapped[str] = mapped_column(Text, default="")
 
 
-def publish(topic: str, unit_id: int | None, payload: dict[str, Any], key: str = "") -> None:
+def publish(
+    topic: str, unit_id: int | None, payload: dict[str, Any], key: str = "", at: datetime | None = None
+) -> None:
     """Put a message into the present transaction. ``key`` makes it idempotent; default: unique.
 
-    Write it as the last thing of the transaction: it wakes the job runner after the commit.
+    ``at``: deliver it no sooner. Write it as the last thing of the transaction: it wakes the job runner after
+    the commit.
     """
     moment = clock.now()
     session().add(
@@ -64,7 +67,7 @@ def publish(topic: str, unit_id: int | None, payload: dict[str, Any], key: str =
             unit_id=unit_id,
             payload=payload,
             created_at=moment,
-            next_try_at=moment,
+            next_try_at=at or moment,
         )
     )
     after_commit(_wake)
