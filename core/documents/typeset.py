@@ -1,19 +1,37 @@
-"""Typesetting: a typst template and data make a PDF. The data is passed in, never written into the source."""
+"""Typesetting: a typst template and data make a PDF. The data is passed in, never written into the source.
+
+A template sees three things only: its own folder, the house's frame (``/print/frame.typ``) and the data. No system
+font, no package from the net, no other file. What the font cannot show stops the print: a name with a hole in it
+must not leave the house.
+"""
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping
+import re
+import threading
+import unicodedata
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from flask import current_app
+from flask_babel import lazy_gettext as _l
 
+from core.kernel import clock
 from core.kernel.errors import AppError
 from core.kernel.settings import ROOT, Settings
 
+from .glyphs import glyphs_of
+
 SHARED = ROOT / "templates" / "print"
+FRAME = "print/frame.typ"
+PREFERRED = "Noto Sans SC"
+NAMED = 12  # so many missing characters are named; the rest is counted
+# A template that asks for a package would make the compiler look for it on the net.
+_PACKAGE = re.compile(r'"@[a-z]')
 
 
 class NotPrintable(AppError):
@@ -26,26 +44,144 @@ class NotPrintable(AppError):
 def compile_pdf(template: Path, data: Mapping[str, Any]) -> bytes:
     """Make a PDF of ``template`` (a typst file) with ``data`` as ``sys.inputs.data`` (JSON text).
 
-    ``template`` may import ``/print/frame.typ`` (the house's frame: head, foot, seal, QR, language).
+    ``template`` may import ``/print/frame.typ`` and files of its own folder. Control and direction characters in
+    the data are left out. The same data at the same moment gives the same bytes. Safe in threads.
+
+    Raises:
+        NotPrintable: a character that the font has not.
     """
-    return bytes(
-        _compiler(template).compile(format="pdf", sys_inputs={"data": json.dumps(data, ensure_ascii=False)})
+    press = _press(template.resolve(), _font_place())
+    return press.print(data, int(clock.now().timestamp()))
+
+
+def compile_at(template: Path, data: Mapping[str, Any], stamp: int) -> bytes:
+    """The same with the moment the PDF says it was made (seconds), for documents made again from their data.
+
+    Raises:
+        NotPrintable: a character that the font has not.
+    """
+    return _press(template.resolve(), _font_place()).print(data, stamp)
+
+
+def qr_svg(address: str) -> str:
+    """Return a QR code of an address as SVG text, for ``qr()`` of the frame."""
+    import segno
+
+    out = io.BytesIO()
+    segno.make(address, error="m", micro=False).save(out, kind="svg", border=0, omitsize=True, xmldecl=False)
+    return out.getvalue().decode()
+
+
+def missing_characters(value: Any) -> list[str]:
+    """Return the characters in the strings of plain JSON that the font has not, each once, in order."""
+    return _press(SHARED / "frame.typ", _font_place()).missing(_plain(value))
+
+
+class _Press:
+    """A compiler with its files and fonts. One print at a time: the compiler is not made for several threads."""
+
+    def __init__(self, template: Path, fonts: Path) -> None:
+        import typst
+
+        source = template.read_text("utf-8")
+        if _PACKAGE.search(source):
+            raise ValueError(f"{template}: print templates may not use packages")
+        self._files = {"main.typ": source.encode(), FRAME: (SHARED / "frame.typ").read_bytes()}
+        found = typst.Fonts(
+            include_system_fonts=False,
+            include_embedded_fonts=False,
+            font_paths=[str(fonts if fonts.is_dir() else fonts.parent)],
+        )
+        faces = [one for one in found.fonts() if fonts.is_dir() or Path(one.path) == fonts]
+        if not faces:
+            raise NotPrintable(_l("There is no font to print with; see the setting print_fonts."))
+        self._families = sorted({one.family for one in faces}, key=lambda name: (name != PREFERRED, name))
+        self._glyphs = frozenset().union(*(glyphs_of(Path(one.path), one.index) for one in faces))
+        self._compiler = typst.Compiler(self._files, root=str(template.parent), font_paths=found)
+        self._lock = threading.Lock()
+        self._refuse(self.missing(source))
+
+    def print(self, data: Mapping[str, Any], stamp: int) -> bytes:
+        plain = _plain(data)
+        self._refuse(self.missing(plain))
+        inputs = {"data": json.dumps(plain, ensure_ascii=False), "fonts": json.dumps(self._families)}
+        with self._lock:
+            # The compiler forgets files held in memory after each run, so they are handed over again.
+            return bytes(self._compiler.compile(self._files, format="pdf", sys_inputs=inputs, timestamp=stamp))
+
+    def missing(self, value: Any) -> list[str]:
+        held: dict[str, None] = {}
+        for text in _strings(value):
+            if not text.isascii():
+                held.update(dict.fromkeys(c for c in text if ord(c) not in self._glyphs and not _invisible(c)))
+        return list(held)
+
+    def _refuse(self, missing: Sequence[str]) -> None:
+        if not missing:
+            return
+        named = "、".join(f"{c} (U+{ord(c):04X})" for c in missing[:NAMED])
+        raise NotPrintable(
+            _l(
+                "The font has no sign for these characters: %(characters)s. Please replace them, or ask for a "
+                "font that has them.",
+                characters=named + (" …" if len(missing) > NAMED else ""),
+            )
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Return plain JSON without characters that show nothing or turn the direction of writing."""
+    if isinstance(value, str):
+        if value.isascii() and value.isprintable():
+            return value
+        return "".join(c for c in value if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _plain(str(value))
+
+
+def _strings(value: Any) -> Any:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _strings(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _strings(one)
+
+
+def _invisible(character: str) -> bool:
+    """Tell whether a character is a break or a variation selector: no sign of its own is wanted for it."""
+    return (
+        character in "\n\r\t\u2028\u2029"
+        or 0xFE00 <= ord(character) <= 0xFE0F
+        or 0xE0100 <= ord(character) <= 0xE01EF
     )
 
 
 @lru_cache(maxsize=64)
-def _compiler(template: Path) -> Any:
-    import typst
-
-    return typst.Compiler(
-        str(template), root=str(ROOT), font_paths=[str(p) for p in _fonts()], ignore_system_fonts=True
-    )
+def _press(template: Path, fonts: Path) -> _Press:
+    return _Press(template, fonts)
 
 
-def _fonts() -> list[Path]:
+def _font_place() -> Path:
     settings: Settings = current_app.extensions["settings"]
     if settings.print_fonts:
-        return [Path(settings.print_fonts)]
-    import importlib.resources
+        return (ROOT / settings.print_fonts).resolve()
+    return _installed_fonts()
 
-    return [Path(str(importlib.resources.files("pylopdf_fonts_zh_cn")))]
+
+@lru_cache(maxsize=1)
+def _installed_fonts() -> Path:
+    import importlib.util
+
+    # Its own file tells where it lies; nothing of the package is run.
+    found = importlib.util.find_spec("pylopdf_fonts_zh_cn")
+    if found is None or found.origin is None:
+        raise NotPrintable(_l("There is no font to print with; see the setting print_fonts."))
+    return Path(found.origin).parent.resolve()
