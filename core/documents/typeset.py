@@ -27,7 +27,6 @@ from core.kernel.settings import ROOT, Settings
 from .glyphs import glyphs_of
 
 SHARED = ROOT / "templates" / "print"
-FRAME = "print/frame.typ"
 PREFERRED = "Noto Sans SC"
 NAMED = 12  # so many missing characters are named; the rest is counted
 # A template that asks for a package would make the compiler look for it on the net.
@@ -41,17 +40,18 @@ class NotPrintable(AppError):
     code = "not_printable"
 
 
-def compile_pdf(template: Path, data: Mapping[str, Any]) -> bytes:
+def compile_pdf(template: Path, data: Mapping[str, Any], files: Mapping[str, bytes] | None = None) -> bytes:
     """Make a PDF of ``template`` (a typst file) with ``data`` as ``sys.inputs.data`` (JSON text).
 
     ``template`` may import ``/print/frame.typ`` and files of its own folder. Control and direction characters in
-    the data are left out. The same data at the same moment gives the same bytes. Safe in threads.
+    the data are left out. The same data at the same moment gives the same bytes. Safe in threads. ``files``: pictures
+    and PDFs the template shows, found as ``/files/<name>``.
 
     Raises:
         NotPrintable: a character that the font has not.
     """
     press = _press(template.resolve(), _font_place())
-    return press.print(data, int(clock.now().timestamp()))
+    return press.print(data, int(clock.now().timestamp()), files)
 
 
 def compile_at(template: Path, data: Mapping[str, Any], stamp: int) -> bytes:
@@ -86,7 +86,8 @@ class _Press:
         source = template.read_text("utf-8")
         if _PACKAGE.search(source):
             raise ValueError(f"{template}: print templates may not use packages")
-        self._files = {"main.typ": source.encode(), FRAME: (SHARED / "frame.typ").read_bytes()}
+        house = {f"print/{one.name}": one.read_bytes() for one in SHARED.glob("*.typ")}
+        self._files = {"main.typ": source.encode(), **house}
         found = typst.Fonts(
             include_system_fonts=False,
             include_embedded_fonts=False,
@@ -101,13 +102,14 @@ class _Press:
         self._lock = threading.Lock()
         self._refuse(self.missing(source))
 
-    def print(self, data: Mapping[str, Any], stamp: int) -> bytes:
+    def print(self, data: Mapping[str, Any], stamp: int, files: Mapping[str, bytes] | None = None) -> bytes:
         plain = _plain(data)
         self._refuse(self.missing(plain))
         inputs = {"data": json.dumps(plain, ensure_ascii=False), "fonts": json.dumps(self._families)}
         with self._lock:
             # The compiler forgets files held in memory after each run, so they are handed over again.
-            return bytes(self._compiler.compile(self._files, format="pdf", sys_inputs=inputs, timestamp=stamp))
+            held = {**self._files, **{f"files/{name}": content for name, content in (files or {}).items()}}
+            return bytes(self._compiler.compile(held, format="pdf", sys_inputs=inputs, timestamp=stamp))
 
     def missing(self, value: Any) -> list[str]:
         held: dict[str, None] = {}
