@@ -44,8 +44,8 @@ def compile_pdf(template: Path, data: Mapping[str, Any], files: Mapping[str, byt
     """Make a PDF of ``template`` (a typst file) with ``data`` as ``sys.inputs.data`` (JSON text).
 
     ``template`` may import ``/print/frame.typ`` and files of its own folder. Control and direction characters in
-    the data are left out. The same data at the same moment gives the same bytes. Safe in threads. ``files``: pictures
-    and PDFs the template shows, found as ``/files/<name>``.
+    the data are left out. The same data at the same moment gives the same bytes. Safe in threads. ``files``:
+    pictures and PDFs the template shows, found as ``/files/<name>``.
 
     Raises:
         NotPrintable: a character that the font has not.
