@@ -15,7 +15,7 @@ from core.kernel.database import session
 from core.kernel.scope import Scope
 from core.units.models import Unit
 
-from .models import Position, User, UserPosition, UserSession
+from .models import ApiToken, Position, User, UserPosition, UserSession
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,16 @@ def load_by_id(user_id: int) -> Actor | None:
     return _build(session().execute(_BY_ID, {"person": user_id, **_days()}).all())
 
 
+def load_by_token(hashed: str) -> tuple[Actor, Any] | None:
+    """Find the active user of an API token by its hash, with the token's own columns as a row.
+
+    Whether the token still holds is for the caller to say. Two statements, as for a browser session.
+    """
+    rows = session().execute(_BY_TOKEN, {"token": hashed, **_days()}).all()
+    actor = _build(rows)
+    return None if actor is None else (actor, rows[0])
+
+
 def _days() -> dict[str, date]:
     """Dates are those of the position's unit; the day around the globe narrows, _build decides exactly."""
     near = clock.now().date()
@@ -167,21 +177,36 @@ def _person(*extra: Any) -> Any:
         .outerjoin(UserPosition, and_(UserPosition.user_id == User.id, *dated))
         .outerjoin(Position, Position.id == UserPosition.position_id)
         .outerjoin(Unit, Unit.id == UserPosition.unit_id)
-        .where(User.active, User.id == bindparam("person"))
+        .where(User.active)
     )
 
 
 # Every request asks these; they are built once.
-_BY_ID = _person()
+_BY_ID = _person().where(User.id == bindparam("person"))
 _BY_SESSION = (
     _person(UserSession.id.label("session_id"), UserSession.last_seen_at)
     .join(UserSession, UserSession.user_id == User.id)
     .where(
+        User.id == bindparam("person"),
         UserSession.token_hash == bindparam("token"),
         UserSession.ended_at.is_(None),
         UserSession.last_seen_at > bindparam("alive"),
         User.session_version == bindparam("raised"),
     )
+)
+_BY_TOKEN = (
+    _person(
+        ApiToken.id.label("token_id"),
+        ApiToken.name.label("token_name"),
+        ApiToken.scopes.label("token_scopes"),
+        ApiToken.unit_ids.label("token_units"),
+        ApiToken.expires_at,
+        ApiToken.revoked_at,
+        ApiToken.last_used_at,
+        ApiToken.last_address,
+    )
+    .join(ApiToken, ApiToken.user_id == User.id)
+    .where(ApiToken.token_hash == bindparam("token"))
 )
 
 

@@ -35,6 +35,8 @@ class User(Base):
     totp_last_step: Mapped[int] = mapped_column(default=0)
     last_unit_id: Mapped[int | None] = mapped_column(ForeignKey("core_unit.id"))
     active: Mapped[bool] = mapped_column(default=True)
+    # The account of a program: it has no password and works through its API tokens only.
+    integration: Mapped[bool] = mapped_column(default=False)
     version: Mapped[int] = mapped_column(default=1)
 
     positions: Mapped[list[UserPosition]] = relationship(back_populates="user", foreign_keys="UserPosition.user_id")
@@ -121,8 +123,6 @@ class ApiToken(Base):
     # What it may do (``case.read``, ``case.write``, ``*.read``); of integrations the units it is limited to.
     scopes: Mapped[list[Any]] = mapped_column(Json, default=list)
     unit_ids: Mapped[list[Any]] = mapped_column(Json, default=list)
-    # An integration's account cannot sign in at the screens.
-    integration: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -21,7 +21,7 @@ from core.units.services import LOCALES
 
 from . import passwords, totp
 from .actor import held_on
-from .models import Position, User, UserPosition, UserSession
+from .models import ApiToken, Position, User, UserPosition, UserSession
 from .permissions import is_known, units_where
 
 USER_FIELDS = (
@@ -121,6 +121,13 @@ def end_sessions(user_id: int, but: int | None = None) -> None:
     session().execute(ending.values(ended_at=clock.now()))
 
 
+def revoke_tokens(user_id: int) -> None:
+    """Revoke every API token of a user."""
+    open_ones = select(ApiToken).where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))
+    for one in session().scalars(open_ones):
+        one.revoked_at = clock.now()
+
+
 # --- administration --------------------------------------------------------------------------
 
 
@@ -131,7 +138,7 @@ def create_user(raw: Mapping[str, Any]) -> tuple[User, str]:
         InvalidData, NotAllowed (``user.admin`` in any unit)
     """
     _require_anywhere("user.admin")
-    values = _user_values(raw, None)
+    values = user_values(raw, None)
     password = temporary_password()
     user = User(**values, password_hash=passwords.hash_password(password), must_change_password=True)
     session().add(user)
@@ -145,8 +152,8 @@ def update_user(user_id: int, raw: Mapping[str, Any]) -> User:
     Raises:
         InvalidData, NotFound, NotAllowed (``user.admin`` in every unit the user works in)
     """
-    user = _administered(user_id, "user.admin")
-    values = _user_values(raw, user)
+    user = administered(user_id, "user.admin")
+    values = user_values(raw, user)
     if not values["active"] and user.id == current_scope().actor_id:
         raise InvalidData({"active": _l("You cannot lock yourself out")})
     for name, value in values.items():
@@ -158,17 +165,21 @@ def update_user(user_id: int, raw: Mapping[str, Any]) -> User:
 
 
 def reset_password(user_id: int) -> str:
-    """Give a user a temporary password, end their sessions, unlock the account; return the password.
+    """Give a user a temporary password, end their sessions and API tokens, unlock the account; return the password.
 
     Raises:
         NotFound, NotAllowed (``security.admin`` in every unit the user works in)
+        Refused: the account of a program, which never signs in.
     """
-    user = _administered(user_id, "security.admin")
+    user = administered(user_id, "security.admin")
+    if user.integration:
+        raise Refused([Refusal("user.integration", _l("A program's account has no password"))])
     password = temporary_password()
     user.password_hash = passwords.hash_password(password)
     user.must_change_password = True
     user.session_version += 1
     end_sessions(user.id)
+    revoke_tokens(user.id)
     record_audit("password.reset", user)
     session().flush()
     return password
@@ -180,7 +191,7 @@ def reset_totp(user_id: int) -> None:
     Raises:
         NotFound, NotAllowed (``security.admin``)
     """
-    user = _administered(user_id, "security.admin")
+    user = administered(user_id, "security.admin")
     user.totp_secret = ""
     user.session_version += 1
     end_sessions(user.id)
@@ -189,14 +200,15 @@ def reset_totp(user_id: int) -> None:
 
 
 def force_sign_out(user_id: int) -> None:
-    """End every session of a user.
+    """End every session of a user, and what else speaks in their name: their API tokens.
 
     Raises:
         NotFound, NotAllowed (``security.admin``)
     """
-    user = _administered(user_id, "security.admin")
+    user = administered(user_id, "security.admin")
     user.session_version += 1
     end_sessions(user.id)
+    revoke_tokens(user.id)
     record_audit("sessions.end", user)
     session().flush()
 
@@ -207,7 +219,7 @@ def note_unlock(user_id: int) -> str:
     Raises:
         NotFound, NotAllowed (``security.admin``)
     """
-    user = _administered(user_id, "security.admin")
+    user = administered(user_id, "security.admin")
     record_audit("sign_in.unlock", user)
     return user.username
 
@@ -217,7 +229,7 @@ def temporary_password() -> str:
     return "-".join("".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(4)) for _ in range(4))
 
 
-def _user_values(raw: Mapping[str, Any], user: User | None) -> dict[str, Any]:
+def user_values(raw: Mapping[str, Any], user: User | None) -> dict[str, Any]:
     values = clean(USER_FIELDS, raw)
     for name in ("email", "phone"):
         values[name] = values[name] or ""
@@ -394,7 +406,7 @@ def staff_names(unit_id: int) -> list[tuple[int, str]]:
 
 def _on_staff(unit_id: int) -> tuple[Any, ...]:
     here = select(UserPosition.user_id).where(UserPosition.unit_id == unit_id, *held_on(local_day(unit_id)))
-    return User.active, User.id.in_(here)
+    return User.active, ~User.integration, User.id.in_(here)
 
 
 # --- who may administer whom -----------------------------------------------------------------
@@ -420,7 +432,7 @@ def _require_in(unit_id: int, code: str) -> None:
         raise NotAllowed(code)
 
 
-def _administered(user_id: int, code: str) -> User:
+def administered(user_id: int, code: str) -> User:
     """Find a user whom the actor may administer: the permission is needed in every unit they work in.
 
     Otherwise an administrator of a branch could take over the account of somebody at the head office.

@@ -183,7 +183,7 @@ class _Found:
 def _look_up(name: str) -> _Found | None:
     statement = select(
         User.id, User.password_hash, User.active, User.session_version, (User.totp_secret != "").label("has_totp")
-    ).where(User.username == name)
+    ).where(User.username == name, ~User.integration)
     with system_scope("sign-in", read_only=True) as work:
         row = work.execute(statement).first()
     return _Found(row.id, row.password_hash, row.active, row.session_version, bool(row.has_totp)) if row else None

@@ -26,8 +26,10 @@ def upgrade() -> None:
     sa.Column('folder', sa.String(length=100), nullable=False),
     sa.Column('acknowledge', sa.Boolean(), nullable=False),
     sa.Column('active', sa.Boolean(), nullable=False),
-    sa.Column('uid_validity', sa.Integer(), nullable=False),
-    sa.Column('last_uid', sa.Integer(), nullable=False),
+    sa.Column('uid_validity', sa.BigInteger(), nullable=False),
+    sa.Column('last_uid', sa.BigInteger(), nullable=False),
+    sa.Column('since', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('busy_until', sa.DateTime(timezone=True), nullable=True),
     sa.Column('checked_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('error', sa.String(length=500), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
@@ -53,6 +55,7 @@ def upgrade() -> None:
     sa.Column('kinds', sa.JSON().with_variant(postgresql.JSONB(), 'postgresql'), nullable=False),
     sa.Column('locale', sa.String(length=10), nullable=False),
     sa.Column('active', sa.Boolean(), nullable=False),
+    sa.Column('next_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('unit_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['unit_id'], ['core_unit.id'], name=op.f('fk_core_robot_unit_id')),
@@ -66,7 +69,6 @@ def upgrade() -> None:
     sa.Column('token_hash', sa.String(length=64), nullable=False),
     sa.Column('scopes', sa.JSON().with_variant(postgresql.JSONB(), 'postgresql'), nullable=False),
     sa.Column('unit_ids', sa.JSON().with_variant(postgresql.JSONB(), 'postgresql'), nullable=False),
-    sa.Column('integration', sa.Boolean(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('created_by', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('expires_at', sa.DateTime(timezone=True), nullable=True),
@@ -114,7 +116,6 @@ def upgrade() -> None:
     sa.Column('quiet_from', sa.Time(), nullable=True),
     sa.Column('quiet_to', sa.Time(), nullable=True),
     sa.Column('digest_at', sa.Time(), nullable=False),
-    sa.Column('digested_at', sa.DateTime(timezone=True), nullable=True),
     sa.ForeignKeyConstraint(['user_id'], ['core_user.id'], name=op.f('fk_core_notice_habits_user_id')),
     sa.PrimaryKeyConstraint('user_id', name=op.f('pk_core_notice_habits'))
     )
@@ -199,7 +200,9 @@ def upgrade() -> None:
     sa.Column('reason', sa.String(length=300), nullable=False),
     sa.Column('sha256', sa.String(length=64), nullable=False),
     sa.Column('size', sa.Integer(), nullable=False),
+    sa.Column('author_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('unit_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['author_id'], ['core_user.id'], name=op.f('fk_core_mail_author_id')),
     sa.ForeignKeyConstraint(['mailbox_id'], ['core_mailbox.id'], name=op.f('fk_core_mail_mailbox_id')),
     sa.ForeignKeyConstraint(['record_id'], ['core_record.id'], name=op.f('fk_core_mail_record_id')),
     sa.ForeignKeyConstraint(['unit_id'], ['core_unit.id'], name=op.f('fk_core_mail_unit_id')),
@@ -209,6 +212,7 @@ def upgrade() -> None:
     with op.batch_alter_table('core_mail', schema=None) as batch_op:
         batch_op.create_index('ix_core_mail_message', ['message_id'], unique=False)
         batch_op.create_index('ix_core_mail_record', ['record_id', 'id'], unique=False)
+        batch_op.create_index('ix_core_mail_sender', ['mailbox_id', 'sender', 'at'], unique=False)
         batch_op.create_index('ix_core_mail_unit', ['unit_id', 'id'], unique=False)
 
     op.create_table('core_webhook_delivery',
@@ -260,6 +264,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('key', name=op.f('uq_core_delivery_key'))
     )
     with op.batch_alter_table('core_delivery', schema=None) as batch_op:
+        batch_op.create_index('ix_core_delivery_created', ['unit_id', 'created_at'], unique=False)
         batch_op.create_index('ix_core_delivery_due', ['next_try_at', 'id'], unique=False, sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'"))
         batch_op.create_index('ix_core_delivery_unit', ['unit_id', 'id'], unique=False)
         batch_op.create_index('ix_core_delivery_user', ['user_id', 'id'], unique=False)
@@ -322,6 +327,9 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_core_seal_use_document_id'), ['document_id'], unique=False)
         batch_op.create_index('ix_core_seal_use_unit', ['unit_id', 'id'], unique=False)
 
+    with op.batch_alter_table('core_user', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('integration', sa.Boolean(), server_default=sa.false(), nullable=False))
+
     with op.batch_alter_table('core_notice', schema=None) as batch_op:
         batch_op.add_column(sa.Column('told_at', sa.DateTime(timezone=True), nullable=True))
         batch_op.create_index('ix_core_notice_untold', ['id'], unique=False, sqlite_where=sa.text('told_at IS NULL'), postgresql_where=sa.text('told_at IS NULL'))
@@ -333,6 +341,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table('core_user', schema=None) as batch_op:
+        batch_op.drop_column('integration')
+
     with op.batch_alter_table('core_notice', schema=None) as batch_op:
         batch_op.drop_index('ix_core_notice_untold', sqlite_where=sa.text('told_at IS NULL'), postgresql_where=sa.text('told_at IS NULL'))
         batch_op.drop_column('told_at')
@@ -352,6 +363,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_core_delivery_user')
         batch_op.drop_index('ix_core_delivery_unit')
         batch_op.drop_index('ix_core_delivery_due', sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'"))
+        batch_op.drop_index('ix_core_delivery_created')
 
     op.drop_table('core_delivery')
     with op.batch_alter_table('core_webhook_delivery', schema=None) as batch_op:
@@ -361,6 +373,7 @@ def downgrade() -> None:
     op.drop_table('core_webhook_delivery')
     with op.batch_alter_table('core_mail', schema=None) as batch_op:
         batch_op.drop_index('ix_core_mail_unit')
+        batch_op.drop_index('ix_core_mail_sender')
         batch_op.drop_index('ix_core_mail_record')
         batch_op.drop_index('ix_core_mail_message')
 
