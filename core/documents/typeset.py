@@ -7,8 +7,8 @@ must not leave the house.
 
 from __future__ import annotations
 
-import io
 import json
+import logging
 import re
 import threading
 import unicodedata
@@ -25,6 +25,8 @@ from core.kernel.errors import AppError
 from core.kernel.settings import ROOT, Settings
 
 from .glyphs import glyphs_of
+
+log = logging.getLogger(__name__)
 
 SHARED = ROOT / "templates" / "print"
 PREFERRED = "Noto Sans SC"
@@ -50,31 +52,22 @@ def compile_pdf(template: Path, data: Mapping[str, Any], files: Mapping[str, byt
     Raises:
         NotPrintable: a character that the font has not.
     """
-    press = _press(template.resolve(), _font_place())
-    return press.print(data, int(clock.now().timestamp()), files)
-
-
-def compile_at(template: Path, data: Mapping[str, Any], stamp: int) -> bytes:
-    """The same with the moment the PDF says it was made (seconds), for documents made again from their data.
-
-    Raises:
-        NotPrintable: a character that the font has not.
-    """
-    return _press(template.resolve(), _font_place()).print(data, stamp)
+    return _press(template.resolve(), _font_place()).print(data, int(clock.now().timestamp()), files)
 
 
 def qr_svg(address: str) -> str:
     """Return a QR code of an address as SVG text, for ``qr()`` of the frame."""
-    import segno
+    import zxingcpp
 
-    out = io.BytesIO()
-    segno.make(address, error="m", micro=False).save(out, kind="svg", border=0, omitsize=True, xmldecl=False)
-    return out.getvalue().decode()
+    drawn: str = zxingcpp.create_barcode(address, zxingcpp.BarcodeFormat.QRCode, ec_level="M").to_svg(
+        scale=1, add_quiet_zones=True
+    )
+    return drawn[drawn.index("<svg") :]
 
 
 def missing_characters(value: Any) -> list[str]:
     """Return the characters in the strings of plain JSON that the font has not, each once, in order."""
-    return _press(SHARED / "frame.typ", _font_place()).missing(_plain(value))
+    return _press(SHARED / "frame.typ", _font_place()).missing(plain(value))
 
 
 class _Press:
@@ -83,6 +76,7 @@ class _Press:
     def __init__(self, template: Path, fonts: Path) -> None:
         import typst
 
+        self._template = template
         source = template.read_text("utf-8")
         if _PACKAGE.search(source):
             raise ValueError(f"{template}: print templates may not use packages")
@@ -103,13 +97,23 @@ class _Press:
         self._refuse(self.missing(source))
 
     def print(self, data: Mapping[str, Any], stamp: int, files: Mapping[str, bytes] | None = None) -> bytes:
-        plain = _plain(data)
-        self._refuse(self.missing(plain))
-        inputs = {"data": json.dumps(plain, ensure_ascii=False), "fonts": json.dumps(self._families)}
+        given = plain(data)
+        self._refuse(self.missing(given))
+        inputs = {"data": json.dumps(given, ensure_ascii=False), "fonts": json.dumps(self._families)}
         with self._lock:
             # The compiler forgets files held in memory after each run, so they are handed over again.
             held = {**self._files, **{f"files/{name}": content for name, content in (files or {}).items()}}
+            return self._compile(held, inputs, stamp)
+
+    def _compile(self, held: Mapping[str, bytes], inputs: Mapping[str, str], stamp: int) -> bytes:
+        import typst
+
+        try:
             return bytes(self._compiler.compile(held, format="pdf", sys_inputs=inputs, timestamp=stamp))
+        except typst.TypstError as error:
+            # The data or a picture in it does not suit the template: nothing a reader of the message can mend here.
+            log.exception("print template %s", self._template)
+            raise NotPrintable(_l("The form could not be set; the reason is in the log.")) from error
 
     def missing(self, value: Any) -> list[str]:
         held: dict[str, None] = {}
@@ -131,19 +135,19 @@ class _Press:
         )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return plain JSON without characters that show nothing or turn the direction of writing."""
     if isinstance(value, str):
         if value.isascii() and value.isprintable():
             return value
         return "".join(c for c in value if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return _plain(str(value))
+    return plain(str(value))
 
 
 def _strings(value: Any) -> Any:
