@@ -145,15 +145,17 @@ class QuickFilter:
 class BulkAction:
     """An action on the chosen rows: ``run(row, values)`` calls one service and may raise an AppError.
 
-    Every row has its own transaction, so one refusal does not undo the others.
+    Every row has its own transaction, so one refusal does not undo the others. Where the rows belong together
+    (printing), ``page(ids)`` answers a page for all of them instead; it looks the ids up itself, scoped.
     """
 
     key: str
     label: Any
-    run: Callable[[Any, dict[str, Any]], object]
+    run: Callable[[Any, dict[str, Any]], object] = lambda _row, _values: None
     permission: str = ""
     confirm: Any = ""
     fields: Callable[[], Sequence[Any]] = tuple
+    page: Callable[[Sequence[str]], Any] | None = None
 
 
 @dataclass(frozen=True)

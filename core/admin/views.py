@@ -210,6 +210,9 @@ class ListScreen(Gated):
         if not ids:
             flash(_("Choose at least one row first."), "warn")
             return redirect(back)
+        if action.page is not None:
+            answer: Answer = action.page(ids)
+            return answer
         form = form_from_fields(action.fields(), timezone=g.unit.timezone)
         given = bool(action.fields()) and request.form.get("go") == "1"
         if action.fields() and not (given and form.validate_on_submit()):

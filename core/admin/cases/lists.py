@@ -26,6 +26,7 @@ from core.admin.listing import (
     among,
     between,
 )
+from core.admin.screens.labels import label_action
 from core.admin.views import enabled_plugins
 from core.cases import vocabulary
 from core.cases.models import Case
@@ -330,6 +331,7 @@ CASES = ListSpec(
         _bulk("assign", "case.assign"),
         _bulk("classify", "case.classify"),
         _bulk("cancel", "case.cancel"),
+        label_action(),
     ),
     search=_find_cases,
     search_hint=_l("Number, problem, customer or part of a phone"),
@@ -367,6 +369,7 @@ RECORDS = ListSpec(
         *_MARKS,
     ),
     quick=tuple(one for one in QUICK if one.key != "unconfirmed"),
+    actions=(label_action(),),
     search=_find_records,
     search_hint=_l("Number, problem, customer or part of a phone"),
     base=_records,

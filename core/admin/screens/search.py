@@ -49,7 +49,7 @@ class SearchScreen(Screen):
     def index(self) -> Answer:
         """Show what was found, by source."""
         text = _typed()
-        exact = _numbered(text)
+        exact = numbered(text)
         if exact is not None:
             return redirect(url_for("record.page", record_id=exact))
         return self.render("admin/search.html", text=text, groups=find(text, LISTED) if text else [])
@@ -86,7 +86,7 @@ def _customers(permission: str, text: str, limit: int) -> list[Hit]:
     ]
 
 
-def _numbered(text: str) -> int | None:
+def numbered(text: str) -> int | None:
     """Return the record whose number was typed whole, if the actor may see it."""
     found = select(Record.id).where(
         Record.unit_id.in_(units_where("case.view")),
