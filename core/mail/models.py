@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.kernel.database import Base, BigId, Json, UnitScoped, UtcDateTime
 from core.records.models import Record
+from core.users.models import User
 
 
 class Mailbox(UnitScoped, Base):
@@ -18,7 +19,7 @@ class Mailbox(UnitScoped, Base):
     __tablename__ = "core_mailbox"
     __audited__ = True
     __audit_mask__ = frozenset({"password"})
-    __audit_skip__ = frozenset({"version", "uid_validity", "last_uid", "checked_at", "error"})
+    __audit_skip__ = frozenset({"version", "uid_validity", "last_uid", "busy_until", "checked_at", "error"})
     __audit_label__ = "name"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -35,12 +36,19 @@ class Mailbox(UnitScoped, Base):
     # Whether the sender of a new case is told its number.
     acknowledge: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
-    uid_validity: Mapped[int] = mapped_column(default=0)
-    last_uid: Mapped[int] = mapped_column(default=0)
+    # What arrived earlier stays where it is and becomes nothing.
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    uid_validity: Mapped[int] = mapped_column(BigInteger, default=0)
+    last_uid: Mapped[int] = mapped_column(BigInteger, default=0)
+    # Until when somebody is fetching from it; others leave it alone meanwhile.
+    busy_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error: Mapped[str] = mapped_column(String(500), default="")
     version: Mapped[int] = mapped_column(default=1)
     __mapper_args__ = {"version_id_col": version}
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Mail(UnitScoped, Base):
@@ -52,6 +60,7 @@ class Mail(UnitScoped, Base):
         Index("ix_core_mail_unit", "unit_id", "id"),
         Index("ix_core_mail_record", "record_id", "id"),
         Index("ix_core_mail_message", "message_id"),
+        Index("ix_core_mail_sender", "mailbox_id", "sender", "at"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -71,6 +80,12 @@ class Mail(UnitScoped, Base):
     reason: Mapped[str] = mapped_column(String(300), default="")
     sha256: Mapped[str] = mapped_column(String(64), default="")
     size: Mapped[int] = mapped_column(default=0)
+    # Who wrote it, of those that go out; nobody: the system.
+    author_id: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
 
     mailbox: Mapped[Mailbox] = relationship()
     record: Mapped[Record | None] = relationship()
+    author: Mapped[User | None] = relationship()
+
+    def __str__(self) -> str:
+        return self.subject or self.message_id
