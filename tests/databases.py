@@ -26,20 +26,33 @@ def open_engine(url: str) -> Engine:
 
 
 class SqliteSource:
-    """Copies a template file: about a millisecond per test."""
+    """One file for the run, replaced by a copy of a template before each test: about a millisecond.
+
+    The engine stays the same, and with it the statements it has compiled: a quarter of a test's time.
+    """
 
     name = "sqlite"
 
     def __init__(self, folder: Path, migrate: Migrate) -> None:
-        self.template = folder / "template.db"
+        self.template, self.file = folder / "template.db", folder / "test.db"
         engine = open_engine(f"sqlite:///{self.template}")
         migrate(engine)
         with engine.connect() as conn:
             conn.connection.dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
         engine.dispose()
+        self.engine = open_engine(f"sqlite:///{self.file}")
 
-    def fresh(self, folder: Path) -> Engine:
-        target = folder / "test.db"
+    def fresh(self, _folder: Path) -> Engine:
+        self.engine.dispose()
+        for ending in ("", "-wal", "-shm"):
+            # Removed, not overwritten: a thread of the last test may still hold the old file.
+            self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
+        shutil.copyfile(self.template, self.file)
+        return self.engine
+
+    def apart(self, folder: Path) -> Engine:
+        """Open a database of its own, for what outlives a test."""
+        target = folder / "apart.db"
         shutil.copyfile(self.template, target)
         return open_engine(f"sqlite:///{target}")
 

@@ -52,12 +52,19 @@ def test_an_unreachable_database_is_not_ready(whole_app, tmp_path):
         assert client.get("/sign-in").status_code == 503
 
 
-def test_a_locked_database_answers_503_and_nothing_is_lost(sqlite_app, tmp_path, monkeypatch):
+@pytest.fixture
+def apart(whole_app, sqlite_source, tmp_path):
+    """The application on an engine that no other test gets."""
+    with database_below(whole_app, sqlite_source.apart(tmp_path)):
+        yield whole_app
+
+
+def test_a_locked_database_answers_503_and_nothing_is_lost(apart, tmp_path):
     user = make_user(make_unit())
-    client = sqlite_app.test_client()
-    other = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
+    client = apart.test_client()
+    other = sqlite3.connect(tmp_path / "apart.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    hurry(sqlite_app)
+    hurry(apart)
     answer = client.post("/sign-in", data={"username": user.username, "password": "wrong"})
     assert answer.status_code == 503
     other.execute("ROLLBACK")
@@ -65,14 +72,14 @@ def test_a_locked_database_answers_503_and_nothing_is_lost(sqlite_app, tmp_path,
     login(client, user)
 
 
-def test_a_full_database_answers_503_and_nothing_is_lost(sqlite_app):
+def test_a_full_database_answers_503_and_nothing_is_lost(apart):
     user = make_user(make_unit())
-    client = sqlite_app.test_client()
-    hurry(sqlite_app, "PRAGMA max_page_count=1")
+    client = apart.test_client()
+    hurry(apart, "PRAGMA max_page_count=1")
     bulky = {"username": user.username, "password": "wrong", "next": "/"}
     answers = {client.post("/sign-in", data={**bulky, "username": f"{n:060}"}).status_code for n in range(400)}
     assert 503 in answers
-    hurry(sqlite_app, "PRAGMA max_page_count=1000000")
+    hurry(apart, "PRAGMA max_page_count=1000000")
     login(client, user)
 
 

@@ -67,7 +67,7 @@ def site(
     whole_app: Flask, sqlite_source: databases.SqliteSource, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     """Serve the application from a thread, on a database of its own, with CSRF protection on."""
-    with database_below(whole_app, sqlite_source.fresh(tmp_path_factory.mktemp("browser"))):
+    with database_below(whole_app, sqlite_source.apart(tmp_path_factory.mktemp("browser"))):
         before = whole_app.config.get("WTF_CSRF_ENABLED", True)
         whole_app.config["WTF_CSRF_ENABLED"] = True
         units, admin = _scene(whole_app)
