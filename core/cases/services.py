@@ -147,12 +147,18 @@ CASE = RecordType(
 
 
 def register_case(
-    unit_id: int, raw: Mapping[str, Any], *, key: str = "", after: Callable[[Record], None] | None = None
+    unit_id: int,
+    raw: Mapping[str, Any],
+    *,
+    key: str = "",
+    after: Callable[[Record], None] | None = None,
+    in_writing: bool = False,
 ) -> Record:
     """Register a case; clauses R34-4.1.2 (unique number), R34-4.1.3 and R15-6 (what must be known).
 
     ``key`` makes a retry or double click answer the first case again. ``after`` runs in the same
-    transaction with the new record (plugins' form sections).
+    transaction with the new record (plugins' form sections). ``in_writing``: nobody is on the line to be asked;
+    what a letter or mail leaves out stays empty, and the first fact names it for whoever asks.
 
     Raises:
         InvalidData: with a message per field.
@@ -165,7 +171,7 @@ def register_case(
         if stored:
             return session().scalars(select(Record).where(Record.uid == UUID(stored["uid"]))).one()
         taken_by = _taken_by(unit_id)
-        values = _intake_values(unit_id, raw, taken_by)
+        values, to_ask = _intake_values(unit_id, raw, taken_by, in_writing=in_writing)
         received = received_time(values["received_at"], clock.now(), setting(unit_id, "case.backdate_days"))
         customer = _customer_of(unit_id, values)
         urgency = values["urgency"] or ""
@@ -177,7 +183,7 @@ def register_case(
             customer_id=customer.id,
             received_at=received,
             permission="case.create",
-            facts=_first_facts(values, taken_by, later=received < clock.now() - CLOCK_SLACK),
+            facts=_first_facts(values, taken_by, later=received < clock.now() - CLOCK_SLACK, to_ask=to_ask),
             priority=words.PRIORITY.get(urgency, 3),
             uid=uid,
             then=lambda record: _complete(record, after),
@@ -206,23 +212,35 @@ def forget_contacts(customer_ids: Sequence[int]) -> None:
 on_erase(forget_contacts)
 
 
-def _intake_values(unit_id: int, raw: Mapping[str, Any], taken_by: str) -> dict[str, Any]:
+def _intake_values(
+    unit_id: int, raw: Mapping[str, Any], taken_by: str, *, in_writing: bool = False
+) -> tuple[dict[str, Any], list[str]]:
     """Read the form; what the unit's clauses want is asked for like what the form itself needs, all at once.
+
+    Answers the values and, of a message ``in_writing``, the fields it leaves open.
 
     Raises:
         InvalidData: with a message per field.
     """
+    fields = [replace(f, required=False) if in_writing and f.name in _TO_ASK else f for f in INTAKE_FIELDS]
     errors: dict[str, Any] = {}
     values: dict[str, Any] = {}
     try:
-        values = clean(INTAKE_FIELDS, raw, timezone=unit_facts(unit_id).timezone)
+        values = clean(fields, raw, timezone=unit_facts(unit_id).timezone)
     except InvalidData as bad:
         errors = dict(bad.errors)
     given = values or {name: value.strip() if isinstance(value, str) else value for name, value in raw.items()}
-    errors = {**errors, **gates.missing_fields(REGISTER, unit_id, {**given, who.TAKEN_BY: taken_by})}
+    wanted = gates.missing_fields(REGISTER, unit_id, {**given, who.TAKEN_BY: taken_by})
+    if in_writing and not errors:
+        empty = {*wanted, *(name for name in _TO_ASK if not values[name])}
+        return values, [one.name for one in INTAKE_FIELDS if one.name in empty]
+    errors = {**errors, **wanted}
     if errors:
         raise InvalidData(errors)
-    return values
+    return values, []
+
+
+_TO_ASK = ("contact_phone",)
 
 
 def _complete(record: Record, after: Callable[[Record], None] | None) -> None:
@@ -235,11 +253,15 @@ def _complete(record: Record, after: Callable[[Record], None] | None) -> None:
         after(record)
 
 
-def _first_facts(values: Mapping[str, Any], taken_by: str, *, later: bool) -> list[tuple[str, Mapping[str, Any]]]:
+def _first_facts(
+    values: Mapping[str, Any], taken_by: str, *, later: bool, to_ask: Sequence[str] = ()
+) -> list[tuple[str, Mapping[str, Any]]]:
     """Registered, and classified or assessed at once where that is known (R01-4.2, R27-2.2.2)."""
     by: dict[str, Any] = {who.TAKEN_BY: taken_by} if taken_by else {}
     if later:
         by["entered_later"] = True
+    if to_ask:
+        by["to_ask"] = list(to_ask)
     facts: list[tuple[str, Mapping[str, Any]]] = [("registered", {"channel": values["channel"], **by})]
     if values["nature"] and values["urgency"]:
         names = ("nature", "urgency", "severity", "product_class")
@@ -262,7 +284,7 @@ def _new_customer(unit_id: int, values: Mapping[str, Any]) -> Customer:
     given = {
         "name": values["customer_name"],
         "contact_name": values["contact_name"] or "",
-        "phone": values["contact_phone"],
+        "phone": values["contact_phone"] or "",
         "address": values["address_text"] or "",
     }
     try:
@@ -289,8 +311,8 @@ def _case_from(values: Mapping[str, Any], customer: Customer) -> Case:
         product_text=values["product_text"] or "",
         serial_text=(values["serial_text"] or "").upper(),
         contact_name=values["contact_name"] or customer.name[:60],
-        contact_phone=values["contact_phone"],
-        contact_digits=digits_of(values["contact_phone"]),
+        contact_phone=values["contact_phone"] or "",
+        contact_digits=digits_of(values["contact_phone"] or ""),
         address_text=values["address_text"] or "",
     )
 

@@ -83,6 +83,7 @@ FACT_KINDS = (
     FactKind("due_set", _l("Due time set"), 46),
     FactKind("escalated", _l("Escalated"), 93),
     FactKind("chased", _l("Customer chased"), 94),
+    FactKind("customer_reply", _l("Customer wrote"), 94, visible_to_customer=True),
     FactKind("comment", _l("Comment"), 95),
     FactKind("edited", _l("Details changed"), 95),
     FactKind("stage", _l("Stage set"), 95),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import smtplib
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.headerregistry import Address
@@ -41,15 +41,19 @@ _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 
 
 class NotSent(AppError):
-    """A mail was not taken by the mail server. ``permanent``: trying again is of no use."""
+    """A mail was not taken by the mail server.
+
+    ``permanent``: trying again is of no use. ``broken``: so would the next mail fare, the connection is of no use.
+    """
 
     status = 502
     code = "mail_not_sent"
     title = _l("The e-mail could not be sent")
 
-    def __init__(self, message: Any = "", *, permanent: bool = False) -> None:
+    def __init__(self, message: Any = "", *, permanent: bool = False, broken: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.broken = broken
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def server() -> Server:
     """
     given = current_app.extensions["settings"].smtp
     if not given:
-        raise NotSent(_l("No mail server is set up"), permanent=True)
+        raise NotSent(_l("No mail server is set up"), permanent=True, broken=True)
     return _read(given)
 
 
@@ -113,7 +117,7 @@ def _read(url: str) -> Server:
     except ValueError:
         security, host, port = "", None, None
     if security not in PORTS or not host:
-        raise NotSent(_l("The setting of the mail server cannot be read"), permanent=True)
+        raise NotSent(_l("The setting of the mail server cannot be read"), permanent=True, broken=True)
     user = unquote(parts.username or "")
     sender = parse_qs(parts.query).get("from", [""])[0] or (user if "@" in user else f"shouhou@{host}")
     return Server(security, host, port or PORTS[security], user, unquote(parts.password or ""), sender)
@@ -138,16 +142,28 @@ class Post:
     ) -> str:
         """Send one mail as ``send`` does; return its Message-ID."""
         message = compose(to, subject, text, html, attachments, headers, sender or self._sender)
+        self._hand_over(lambda: self._wire.send_message(message))
+        return str(message["Message-ID"])
+
+    def pass_on(self, raw: bytes, sender: str, to: Sequence[str]) -> None:
+        """Send a mail that ``compose`` built earlier and somebody kept as bytes.
+
+        Raises:
+            NotSent: the mail server did not take it.
+        """
+        self._hand_over(lambda: self._wire.sendmail(sender, list(to), raw))
+
+    def _hand_over(self, call: Callable[[], object]) -> None:
         try:
-            self._wire.send_message(message)
+            call()
         except smtplib.SMTPRecipientsRefused as error:
             code, answer = next(iter(error.recipients.values()))
-            raise NotSent(_answer(code, answer), permanent=code >= 500) from error
+            raise NotSent(_answer(code, answer), permanent=code >= 500, broken=code == 421) from error
         except smtplib.SMTPResponseException as error:
-            raise NotSent(_answer(error.smtp_code, error.smtp_error), permanent=error.smtp_code >= 500) from error
+            code = error.smtp_code
+            raise NotSent(_answer(code, error.smtp_error), permanent=code >= 500, broken=code == 421) from error
         except (smtplib.SMTPException, OSError) as error:
-            raise NotSent(f"{type(error).__name__}: {error}") from error
-        return str(message["Message-ID"])
+            raise NotSent(f"{type(error).__name__}: {error}", broken=True) from error
 
 
 @contextmanager
@@ -161,9 +177,9 @@ def connection() -> Iterator[Post]:
     try:
         wire = _connect(given)
     except smtplib.SMTPResponseException as error:
-        raise NotSent(_answer(error.smtp_code, error.smtp_error)) from error
+        raise NotSent(_answer(error.smtp_code, error.smtp_error), broken=True) from error
     except (smtplib.SMTPException, OSError) as error:
-        raise NotSent(f"{type(error).__name__}: {error}") from error
+        raise NotSent(f"{type(error).__name__}: {error}", broken=True) from error
     try:
         yield Post(wire, given.sender)
     finally:
