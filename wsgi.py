@@ -14,6 +14,7 @@ from flask import Flask
 
 from core.app import bare_app, create_app
 from core.cli.plugins import rescue
+from core.jobs.queue import attach
 from core.kernel.manifest import PluginError
 from core.kernel.settings import SettingsError, load_settings
 
@@ -32,5 +33,7 @@ def _start() -> Flask:
 
 
 app = _start()
+if click.get_current_context(silent=True) is None:  # served by another server: what it commits goes to the queue
+    attach(app)
 gc.freeze()
 gc.enable()

@@ -11,6 +11,7 @@ from .db import group as db_group
 from .demo import command as demo_command
 from .explain import explain
 from .imports import make_group
+from .jobs import group as jobs_group
 from .messages import messages
 from .plugins import group as plugins_group
 from .recompute import command as recompute_command
@@ -41,6 +42,7 @@ def init_app(app: Flask) -> None:
         rules_group,
         make_group(app),
         demo_command,
+        jobs_group,
         messages,
         serve,
         up,

@@ -12,6 +12,8 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
+from core.jobs.queue import attach
+from core.jobs.runner import FINISH, LEAVE_OFF, Runner
 from core.kernel import migrations
 from core.kernel.database import db, system_scope, transaction
 from core.kernel.migrations import MigrationError
@@ -19,7 +21,7 @@ from core.kernel.settings import Settings
 from core.rules import official_table
 
 
-@click.command("serve", help="Serve with the embedded server, background work included.")
+@click.command("serve", help="Serve with the embedded server, background work included (jobs_in_server).")
 @click.option("--host", help="Address to listen on; 0.0.0.0 for the local network (default: HOST).")
 @click.option("--port", type=int, help="Port (default: PORT).")
 @with_appcontext
@@ -69,18 +71,20 @@ def _run(app: Flask, host: str, port: int, settings: Settings) -> None:
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
     _announce(host, port)
-    runner = _start_jobs(app)
+    runner = _start_jobs(app, settings)
     signal.signal(signal.SIGTERM, _leave)
     try:
         server.run()
     except (KeyboardInterrupt, SystemExit):
         pass
     finally:
-        # Requests that run are finished, then the message in hand; what is left waits in the outbox.
+        # Requests that run are finished, then the work in hand; what is left waits in the outbox.
+        if runner is not None:
+            runner.ask_to_stop()
         server.task_dispatcher.shutdown(timeout=30)
         server.close()
         if runner is not None:
-            runner.stop()
+            runner.stop(FINISH, LEAVE_OFF)
         click.echo("stopped")
 
 
@@ -93,10 +97,12 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def _start_jobs(app: Flask) -> Any:
-    from core.jobs.runner import Runner
-
-    return Runner(app).start()
+def _start_jobs(app: Flask, settings: Settings) -> Runner | None:
+    queue = attach(app)
+    if not settings.jobs_in_server:
+        click.echo("    background work is left to flask worker (jobs_in_server is off)")
+        return None
+    return Runner(app, queue=queue, threads=settings.job_threads).start()
 
 
 def _announce(host: str, port: int) -> None:

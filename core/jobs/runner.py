@@ -1,6 +1,6 @@
-"""The job runner: delivers the outbox, seals the audit trail, does what time brings, drops what is not needed.
+"""The job runner: sees that the outbox is delivered, seals the audit trail, does what time brings, tidies up.
 
-``flask serve`` runs it in a thread, ``flask worker`` alone; any number of them may run at the same time.
+``flask serve`` runs it in threads, ``flask worker`` alone; any number of them may run at the same time.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,12 +27,19 @@ from core.rules import ticks
 from core.units.switches import enabled_plugins
 from core.users import sign_in
 
+from . import recurring
 from . import work as jobs_room
+from .queue import Queue, attach
+from .sweeper import Sweeper, held_up
 
 PAUSE = 2.0  # seconds between two rounds when nothing was published in this process
 TICK_EVERY = timedelta(minutes=1)
 TIDY_EVERY = timedelta(hours=1)
 KEEP = timedelta(days=7)
+# Seconds a process that must end waits for what is in hand, then for long work to leave off at its next progress.
+FINISH, LEAVE_OFF = 20.0, 10.0
+# Short work that has waited so long is done by the scheduler: long work may have all the threads.
+HELD_UP, HELP_OUT = timedelta(seconds=10), 20
 MAX_ROUNDS = 50  # of 100 messages; then the audit gets its turn again
 log = logging.getLogger(__name__)
 
@@ -49,10 +57,12 @@ class Round:
     dropped: int = 0
 
 
-def run_once(app: Flask, *, tidy: bool = True, stopping: Callable[[], bool] = lambda: False) -> Round:
+def run_once(
+    app: Flask, *, deliver_too: bool = True, tidy: bool = True, stopping: Callable[[], bool] = lambda: False
+) -> Round:
     """Do everything that is due now and return. ``stopping`` is asked between batches."""
     with app.app_context():
-        messages = _drain(stopping)
+        messages = _drain(stopping) if deliver_too else 0
         sealed = 0 if stopping() else audit.seal_pending()
         dropped = drop_old() if tidy and not stopping() else 0
     return Round(messages, sealed, dropped)
@@ -61,7 +71,7 @@ def run_once(app: Flask, *, tidy: bool = True, stopping: Callable[[], bool] = la
 def _drain(stopping: Callable[[], bool]) -> int:
     total = 0
     for _turn in range(MAX_ROUNDS):
-        count = 0 if stopping() else outbox.deliver_pending(deliver)
+        count = 0 if stopping() else outbox.deliver_pending(deliver, dead=jobs_room.gave_up)
         if not count:
             break
         total += count
@@ -74,8 +84,11 @@ def deliver(message: Outbox) -> None:
     Raises:
         NotDelivered: naming the plugins that failed; the others must bear the repetition.
     """
-    if message.topic == jobs.TOPIC:
+    if message.topic in (jobs.TOPIC, jobs.WATCHED):
         jobs_room.run_message(message)
+        return
+    if message.topic == jobs.PERIODIC:
+        recurring.run_message(message)
         return
     if message.unit_id is None:
         return
@@ -94,6 +107,7 @@ def drop_old(keep: timedelta = KEEP) -> int:
     Old sign-in attempts and the files of old imports go as well.
     """
     importing.remove_old_files()
+    jobs.purge_results()
     sign_in.forget_old_tries()
     messages = outbox.purge_delivered(keep)
     with system_scope("tidy"), transaction() as work:
@@ -102,17 +116,25 @@ def drop_old(keep: timedelta = KEEP) -> int:
 
 
 class Runner:
-    """The loop: a round when something was published in this process, else every two seconds."""
+    """The scheduler: what time brings, the audit seals, tidying up, and the outbox.
 
-    def __init__(self, app: Flask, pause: float = PAUSE) -> None:
+    With a ``queue`` it lets ``threads`` threads do what is sent there and sends again what was lost on the way.
+    Without one, or while its store does not answer, it delivers the outbox itself: when something was published in
+    this process, else every two seconds.
+    """
+
+    def __init__(self, app: Flask, pause: float = PAUSE, queue: Queue | None = None, threads: int = 2) -> None:
         self.app = app
         self.pause = pause
+        self.queue = queue
+        self.threads = threads
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._tidied: datetime | None = None
         self._ticked: datetime | None = None
         self._last_done: dict[str, datetime] = {}
+        self._sweeper = Sweeper(queue) if queue else None
 
     def start(self) -> Runner:
         """Run in a thread of this process. Call it after the server has forked."""
@@ -120,20 +142,33 @@ class Runner:
         self._thread.start()
         return self
 
-    def stop(self, timeout: float = 10.0) -> bool:
-        """Finish the message in hand, then end; return whether it ended within ``timeout`` seconds.
-
-        What was not delivered stays in the outbox for the next runner.
-        """
+    def ask_to_stop(self) -> None:
+        """Take nothing new; does not wait, so a signal handler may call it."""
         self._stopped.set()
         self._wake.set()
-        if self._thread is None:
+
+    def stop(self, timeout: float = 10.0, patience: float = 0.0) -> bool:
+        """Finish what is in hand, then end; return whether all ended within ``timeout`` and ``patience`` seconds.
+
+        After ``timeout`` long work is asked to leave off at its next progress. What was not done stays in the
+        outbox for the next runner.
+        """
+        self.ask_to_stop()
+        if self._all_ended(timeout):
             return True
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        jobs_room.leaving.set()
+        return self._all_ended(patience)
+
+    def _all_ended(self, timeout: float) -> bool:
+        end = time.monotonic() + timeout
+        idle = self.queue is None or self.queue.stop(timeout)
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(max(0.0, end - time.monotonic()))
+            return idle and not self._thread.is_alive()
+        return idle
 
     def run(self) -> None:
-        """Run in the present thread until ``stop`` is called."""
+        """Run in the present thread until it is asked to stop."""
         forget = outbox.on_publish(self._wake.set)
         try:
             while not self._stopped.is_set():
@@ -149,13 +184,34 @@ class Runner:
         now = clock.now()
         tidy = self._tidied is None or now - self._tidied >= TIDY_EVERY
         try:
-            run_once(self.app, tidy=tidy, stopping=self._stopped.is_set)
+            self._work(tidy)
         except Exception:  # a locked or absent database must not end the runner; the next round tries again
             log.exception("a round of background work failed")
             return
         if tidy:
             self._tidied = now
         self._tick(now)
+
+    def _work(self, tidy: bool) -> None:
+        if self._sweeper is None or self.queue is None:
+            run_once(self.app, tidy=tidy, stopping=self._stopped.is_set)
+            return
+        self.queue.consume(self._deliver, self.threads)
+        with self.app.app_context():
+            if not self._sweeper.sweep():
+                _drain(self._stopped.is_set)
+            for message_id in held_up(HELD_UP, HELP_OUT):
+                if not self._stopped.is_set():
+                    self._deliver(message_id)
+        run_once(self.app, deliver_too=False, tidy=tidy, stopping=self._stopped.is_set)
+
+    def _deliver(self, message_id: int) -> None:
+        """Do what the queue asks for, in one of its threads."""
+        try:
+            with self.app.app_context():
+                outbox.deliver_one(message_id, deliver, jobs_room.gave_up)
+        except Exception:  # the database does not answer: the message comes again after its lease
+            log.exception("message %d could not be delivered", message_id)
 
     def _tick(self, now: datetime) -> None:
         """Let time do its work about once a minute; the events it brings are delivered in the next round."""
@@ -164,11 +220,16 @@ class Runner:
         self._ticked = now
         with self.app.app_context():
             ticks.tick(last=self._last_done, stopping=self._stopped.is_set)
+            try:
+                recurring.publish_due()
+            except Exception:  # as above; the next minute tries again
+                log.exception("recurring work could not be looked at")
 
 
-def run_worker(app: Flask) -> None:
+def run_worker(app: Flask, threads: int) -> None:
     """Run alone until SIGTERM or Ctrl+C (``flask worker``)."""
-    runner = Runner(app)
+    runner = Runner(app, queue=attach(app), threads=threads)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: runner.stop())
+        signal.signal(number, lambda *_: runner.ask_to_stop())
     runner.run()
+    runner.stop(FINISH, LEAVE_OFF)

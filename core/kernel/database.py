@@ -47,7 +47,7 @@ from sqlalchemy.types import TypeDecorator
 
 from .errors import ClosedUnit, NotFound, Refused, ScopeError
 from .ids import read_id
-from .scope import EVERY_UNIT, Scope
+from .scope import EVERY_PERMISSION, EVERY_UNIT, Scope
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -161,6 +161,15 @@ def system_scope(
     ``read_only``: long reads that must not hold SQLite's write lock.
     """
     scope = Scope(actor_id=actor_id, read=EVERY_UNIT, write=EVERY_UNIT, reason=reason, address=address)
+    with opened_scope(scope, mode="read" if read_only else "write") as opened:
+        yield opened
+
+
+@contextmanager
+def unit_scope(unit_id: int, reason: str, *, read_only: bool = False) -> Iterator[ScopedSession]:
+    """Open a session of its own that may do everything in one unit and nothing elsewhere: recurring work."""
+    only = frozenset({unit_id})
+    scope = Scope(None, only, only, reason, {unit_id: EVERY_PERMISSION})
     with opened_scope(scope, mode="read" if read_only else "write") as opened:
         yield opened
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from flask import Flask, g, has_request_context, session
 from flask_babel import Babel, Domain
 
 LOCALES = {"zh": "zh_Hans_CN", "en": "en"}
+_spoken: ContextVar[str] = ContextVar("shouhou_spoken", default="")
 
 
 class _Domain(Domain):
@@ -64,9 +67,11 @@ def add_folders(app: Flask, folders: Iterable[Path]) -> None:
 def current_locale(default: str = "zh") -> str:
     """Return ``zh`` or ``en``: the user's own choice, else the session's, else the deployment's default.
 
-    The browser's wish is not asked: Chinese comes first, and English is one click away on every page.
+    A door that lets each request choose puts its choice into ``g.locale``. The browser's wish is not asked: Chinese comes first, and English is one click away on every page.
     """
-    own = getattr(getattr(g, "actor", None), "locale", "") if g else ""
+    if _spoken.get():
+        return _spoken.get()
+    own = (g.get("locale") or getattr(g.get("actor"), "locale", "")) if g else ""
     if own in LOCALES:
         return str(own)
     if not has_request_context():
@@ -74,6 +79,17 @@ def current_locale(default: str = "zh") -> str:
     if session.get("locale") in LOCALES:
         return str(session["locale"])
     return default
+
+
+@contextmanager
+def speaking(locale: str) -> Iterator[None]:
+    """Speak ``zh`` or ``en`` inside the block, in every session opened in it too, whoever acts."""
+    token = _spoken.set(locale if locale in LOCALES else "zh")
+    try:
+        with flask_babel.force_locale(LOCALES[_spoken.get()]):
+            yield
+    finally:
+        _spoken.reset(token)
 
 
 def _of_terminal(default: str) -> str:

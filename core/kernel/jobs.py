@@ -1,12 +1,14 @@
 """Work outside requests: declared by the core and by plugins, started in a transaction, done by the job runner.
 
-A job is an outbox message of topic ``job``: what a transaction starts is done after it commits, at least once. What
-people watch also has a row of its own (``JobRun``), which the page ``jobs.run_view`` shows with its progress.
+A job is an outbox message: what a transaction starts is done after it commits, at least once. What people watch
+has a row of its own (``JobRun``), too, which the page ``jobs.run_view`` shows with its progress. Recurring work
+(``Periodic``) becomes such a message whenever it is due in a unit.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -18,17 +20,32 @@ from typing import Any, cast
 
 from flask import Flask, current_app
 from flask_babel import get_locale
-from sqlalchemy import ForeignKey, Index, String, Text, select
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import CursorResult, ForeignKey, Index, String, Text, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from . import clock
-from .database import Base, BigId, Json, UnitScoped, UtcDateTime, current_scope, transaction
-from .errors import AppError, NotFound
+from .database import (
+    Base,
+    BigId,
+    Json,
+    UnitScoped,
+    UtcDateTime,
+    current_scope,
+    insert_once,
+    session,
+    system_scope,
+    transaction,
+)
+from .errors import AppError, Conflict, NotFound
 from .ids import uuid7
 from .outbox import publish
 
 TOPIC = "job"
+WATCHED = "job.watched"
+PERIODIC = "job.periodic"
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
+ENDED = frozenset({DONE, FAILED, CANCELLED})
 KEEP_RESULTS = timedelta(days=7)
 
 
@@ -80,7 +97,8 @@ class Work:
         """Say how far the work is (``total`` 0: unknown). Call it often, outside ``transaction()`` or inside.
 
         Raises:
-            Cancelled: somebody asked to stop.
+            Cancelled: somebody asked to stop. Let it pass: what is in a transaction is rolled back.
+            core.kernel.outbox.NotNow: this process is about to end, another one does the work anew.
         """
         self.report(done, total, str(text))
 
@@ -173,30 +191,123 @@ def start(name: str, unit_id: int, payload: Mapping[str, Any], title: Any, key: 
     """Let a watched job be done after the present transaction; return its row, for ``jobs.run_view``.
 
     A second start under the same ``key`` answers the first one's row.
+
+    Raises:
+        Conflict: the key is that of somebody else's work.
     """
     job(name)
+    row = {
+        "unit_id": unit_id,
+        "key": key or uuid7().hex,
+        "job": name,
+        "title": str(title)[:200],
+        "payload": dict(payload),
+        "actor_id": current_scope().actor_id,
+        "locale": _locale(),
+        "created_at": clock.now(),
+    }
     with transaction() as work:
-        held = work.scalars(select(JobRun).where(JobRun.key == key)).first() if key else None
-        if held is not None:
-            return held
-        run = JobRun(
-            unit_id=unit_id,
-            key=key or uuid7().hex,
-            job=name,
-            title=str(title)[:200],
-            payload=dict(payload),
-            actor_id=current_scope().actor_id,
-            locale=_locale(),
-            created_at=clock.now(),
-        )
-        work.add(run)
-        work.flush()
-        publish(TOPIC, unit_id, {"job": name, "run": run.id}, f"job:{run.key}")
+        fresh = insert_once(JobRun, row)
+        run = work.scalars(select(JobRun).where(JobRun.key == row["key"])).one_or_none()
+        if run is None or run.actor_id != row["actor_id"]:
+            raise Conflict()
+        if fresh:
+            publish(WATCHED, unit_id, {"job": name, "run": run.id}, message_key(run))
         return run
+
+
+def message_key(run: JobRun) -> str:
+    """Return the key of the message that does a piece of watched work."""
+    return f"job:{run.key}"[:120]
 
 
 def _locale() -> str:
     return "en" if str(get_locale() or "zh").startswith("en") else "zh"
+
+
+# --- progress and cancelling ---------------------------------------------------------------------
+#
+# On SQLite both go through small files in ``data_dir/jobs``: a job that writes much holds the one write lock, and
+# neither its own progress nor the wish to stop it could be written into the database meanwhile.
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a piece of work is."""
+
+    done: int = 0
+    total: int = 0
+    text: str = ""
+
+
+def report_progress(run_id: int, progress: Progress) -> bool:
+    """Keep how far a piece of work is; return whether somebody asked to stop it."""
+    values = {"done": progress.done, "total": progress.total, "text": progress.text[:200]}
+    if not _on_sqlite():
+        with system_scope("job progress"), transaction() as work:
+            asked = update(JobRun).where(JobRun.id == run_id).values(**values).returning(JobRun.cancel_asked)
+            return bool(work.scalar(asked, execution_options={"synchronize_session": False}))
+    path = _note(run_id, "progress")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(f".{os.getpid()}")
+    scratch.write_text(json.dumps(values), "utf-8")
+    scratch.replace(path)
+    return _note(run_id, "cancel").exists()
+
+
+def progress_of(run: JobRun) -> Progress:
+    """Return how far a piece of work is."""
+    if _on_sqlite() and run.state == RUNNING:
+        try:
+            return Progress(**json.loads(_note(run.id, "progress").read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return Progress()
+    return Progress(run.done, run.total, run.text)
+
+
+def cancel(run: JobRun) -> None:
+    """Cancel a piece of work: at once if it waits, else it is asked to stop and does at its next ``progress``.
+
+    Raises:
+        Conflict: it has ended already.
+    """
+    if run.state in ENDED:
+        raise Conflict(_l("This work has ended already."))
+    if run.state == RUNNING and _on_sqlite():
+        path = _note(run.id, "cancel")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        return
+    with transaction() as work:
+        waits = (JobRun.id == run.id, JobRun.state == WAITING)
+        stopped = work.execute(
+            update(JobRun).where(*waits).values(state=CANCELLED, finished_at=clock.now(), cancel_asked=True)
+        )
+        if not cast("CursorResult[Any]", stopped).rowcount:
+            work.execute(update(JobRun).where(JobRun.id == run.id).values(cancel_asked=True))
+
+
+def is_cancel_asked(run: JobRun) -> bool:
+    """Tell whether somebody asked to stop a piece of work."""
+    return run.cancel_asked or (_on_sqlite() and _note(run.id, "cancel").exists())
+
+
+def forget_notes(run_id: int) -> None:
+    """Take away what was noted while a piece of work ran."""
+    for kind in ("progress", "cancel"):
+        _note(run_id, kind).unlink(missing_ok=True)
+
+
+def _note(run_id: int, kind: str) -> Path:
+    return _data_dir() / "jobs" / f"{int(run_id)}.{kind}"
+
+
+def _on_sqlite() -> bool:
+    return session().get_bind().dialect.name == "sqlite"
+
+
+def _data_dir() -> Path:
+    return Path(current_app.extensions["settings"].data_dir)
 
 
 # --- files that jobs make ------------------------------------------------------------------------
@@ -253,7 +364,7 @@ def purge_results(keep: timedelta = KEEP_RESULTS) -> int:
 
 
 def _results() -> Path:
-    return Path(current_app.extensions["settings"].data_dir) / "results"
+    return _data_dir() / "results"
 
 
 def _plain_name(name: str) -> str:

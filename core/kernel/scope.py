@@ -16,7 +16,15 @@ class _Everything:
         return "EVERY_UNIT"
 
 
+class _EveryPermission(frozenset[str]):
+    """A set that holds every permission: of work that nobody started, in the one unit it is for."""
+
+    def __contains__(self, item: object) -> bool:
+        return True
+
+
 EVERY_UNIT: Final = _Everything()
+EVERY_PERMISSION: Final = _EveryPermission()
 Units = frozenset[int] | _Everything
 
 
