@@ -17,11 +17,12 @@ from core.cases.rules.places import PLACES
 from core.cases.services import CASE, INTAKE_FIELDS
 from core.customers.importing import CustomerImporter
 from core.customers.services import CUSTOMER_FIELDS
-from core.kernel import health, i18n, importing, jobs, loader, migrations, switches
+from core.kernel import health, i18n, importing, jobs, loader, migrations, outbox, switches
 from core.kernel.database import db, prepare_engine
 from core.kernel.loader import Installed
 from core.kernel.manifest import PluginError
 from core.kernel.settings import ROOT, Settings, engine_options, load_settings
+from core.notices import wiring as notices
 from core.records import switching
 from core.records.types import record_type, register_extensions, register_type
 from core.rules import coverage, profiles, registry, rulebook, schedules, ticks, wiring
@@ -29,6 +30,7 @@ from core.tasks import rules as task_rules
 from core.tasks.services import TASK, create_task
 from core.units import switches as unit_switches
 from core.users import permissions
+from core.webhooks import sending as webhooks
 
 
 def create_app(overrides: dict[str, Any] | None = None) -> Flask:
@@ -111,6 +113,7 @@ def _declare(app: Flask, installed: Installed) -> None:
     app.extensions[registry.EXTENSION] = registry.build(declared, app.extensions[rulebook.EXTENSION])
     app.extensions[profiles.EXTENSION] = profiles.load(app.extensions[rulebook.EXTENSION])
     wiring.attach()
+    notices.attach()
     schedules.maker[:] = [lambda wanted: create_task(wanted).id]
     ticks.add(ticks.Work("silence", silence.confirm_all, ticks.A_WHILE))
     coverage.register_form("case.register", (CASE.title, _l("Register a case")), INTAKE_FIELDS)
@@ -122,7 +125,12 @@ def _declare(app: Flask, installed: Installed) -> None:
 def _declare_services(app: Flask, installed: Installed) -> None:
     """Register what is done outside the screens: jobs, print forms, reports, collections of the API."""
     ask = installed.registry.ask_once
+    jobs.register(app, webhooks.JOBS)
+    jobs.register(app, importing.declared_jobs())
+    jobs.register(app, notices.JOBS)
     jobs.register(app, [replace(one, plugin=plugin) for plugin, one in ask("jobs")])
+    if webhooks.on_event not in outbox.listeners:
+        outbox.listeners.append(webhooks.on_event)
     app.extensions["print_forms"] = [replace(one, plugin=plugin) for plugin, one in ask("print_forms")]
     app.extensions["reports"] = [replace(one, plugin=plugin) for plugin, one in ask("reports")]
     app.extensions["api_resources"] = [replace(one, plugin=plugin) for plugin, one in ask("api_resources")]

@@ -7,7 +7,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from flask import Flask
 from core.kernel import outgoing
 from core.kernel.errors import InvalidData
 from core.kernel.outgoing import Unreachable, check_address, check_host, post
+from tests.receivers import Saying, Serve, listening, whole_request
 
 INNER = """\
 http://127.0.0.1/ http://127.1/ http://2130706433/ http://0x7f000001/ http://0177.0.0.1/ http://0x7f.0.0.1/
@@ -59,57 +59,6 @@ ODD = [
     "http://" + "a" * 300 + ".com/",
     "http://example.com/" + "a" * 500,
 ]
-Serve = Callable[[socket.socket], None]
-
-
-@contextmanager
-def listening(answer: Serve, address: str = "127.0.0.1") -> Iterator[int]:
-    """Answer every connection with ``answer`` in a thread; yield the port."""
-    server = socket.create_server((address, 0))
-
-    def run() -> None:
-        while True:
-            try:
-                line, _from = server.accept()
-            except OSError:
-                return
-            with line:
-                try:
-                    answer(line)
-                except OSError:
-                    continue
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield server.getsockname()[1]
-    finally:
-        server.shutdown(socket.SHUT_RDWR)
-        server.close()
-        thread.join(5)
-
-
-class Saying:
-    """Reads one request, keeps it, answers with fixed bytes."""
-
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
-        self.heard: list[bytes] = []
-
-    def __call__(self, line: socket.socket) -> None:
-        self.heard.append(whole_request(line))
-        line.sendall(self.answer)
-
-
-def whole_request(line: Any) -> bytes:
-    found = b""
-    while b"\r\n\r\n" not in found:
-        found += line.recv(4096)
-    head, _, body = found.partition(b"\r\n\r\n")
-    length = int(next(h for h in head.split(b"\r\n") if h.lower().startswith(b"content-length")).split(b":")[1])
-    while len(body) < length:
-        body += line.recv(4096)
-    return head + b"\r\n\r\n" + body
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ PAGES = {
     "approval.returned": "approvals.asked",
     "approval.withdrawn": "approvals.index",
     "clause": "clause_changes.index",
+    "webhook.off": "webhooks.index_view",
 }
 
 

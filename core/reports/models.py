@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, time
+from types import MappingProxyType
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,7 +18,23 @@ class ReportSchedule(UnitScoped, Base):
 
     __tablename__ = "core_report_schedule"
     __audited__ = True
-    __audit_skip__ = frozenset({"version", "next_run_at", "last_run_at"})
+    __audit_skip__ = frozenset({"version", "next_run_at", "last_run_at", "outcome"})
+    __audit_words__ = MappingProxyType(
+        {
+            "": _l("Scheduled report"),
+            "report": _l("Report"),
+            "filters": _l("Filter"),
+            "file_type": _l("File"),
+            "cadence": _l("How often"),
+            "place": _l("On which day"),
+            "at": _l("At"),
+            "recipients": _l("Recipients"),
+            "next_run_at": _l("Next time"),
+            "last_run_at": _l("Last time"),
+            "outcome": _l("What came of it"),
+            "created_by": _l("Added by"),
+        }
+    )
     __table_args__ = (Index("ix_core_report_schedule_due", "active", "next_run_at"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -34,5 +52,7 @@ class ReportSchedule(UnitScoped, Base):
     created_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
     next_run_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_run_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # What came of the last time: {"sent": user ids, "left_out": {user id: why}, "error": text}.
+    outcome: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     version: Mapped[int] = mapped_column(default=1)
     __mapper_args__ = {"version_id_col": version}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -18,6 +20,17 @@ class Webhook(UnitScoped, Base):
     __audited__ = True
     __audit_mask__ = frozenset({"secret"})
     __audit_label__ = "name"
+    __audit_skip__ = frozenset({"version", "failures"})
+    __audit_words__ = MappingProxyType(
+        {
+            "": _l("Webhook"),
+            "url": _l("Address"),
+            "secret": _l("Secret"),
+            "topics": _l("Told of"),
+            "failures": _l("Given up in a row"),
+            "created_by": _l("Added by"),
+        }
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     name: Mapped[str] = mapped_column(String(80))

@@ -45,6 +45,7 @@ NOTICES = {
     "due_soon": _l("A time limit is running out"),
     "broken": _l("A time limit was missed"),
     "clause": _l("Clauses that concern you have changed"),
+    "webhook.off": _l("A webhook was switched off because nothing reached it"),
 }
 
 
