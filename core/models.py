@@ -27,6 +27,7 @@ MODULES = (
     "core.cases.settings",
     "core.documents.models",
     "core.notices.models",
+    "core.notices.settings",
     "core.webhooks.models",
     "core.mail.models",
     "core.reports.models",

@@ -6,9 +6,13 @@ from datetime import datetime, time
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.kernel.database import Base, BigId, Json, UnitScoped, UtcDateTime
+from core.records.models import Notice
+from core.users.models import User
+
+PENDING, SENT, FAILED, VOID = "pending", "sent", "failed", "void"
 
 
 class NoticePreference(Base):
@@ -23,7 +27,7 @@ class NoticePreference(Base):
     position: Mapped[str] = mapped_column(String(40), default="")
     kind: Mapped[str] = mapped_column(String(40))
     channel: Mapped[str] = mapped_column(String(20))
-    # now, digest or off
+    # now, always (in quiet hours too), digest or off
     mode: Mapped[str] = mapped_column(String(10))
 
 
@@ -37,7 +41,6 @@ class NoticeHabits(Base):
     quiet_from: Mapped[time | None] = mapped_column()
     quiet_to: Mapped[time | None] = mapped_column()
     digest_at: Mapped[time] = mapped_column(default=time(8, 0))
-    digested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Robot(UnitScoped, Base):
@@ -46,6 +49,8 @@ class Robot(UnitScoped, Base):
     __tablename__ = "core_robot"
     __audited__ = True
     __audit_mask__ = frozenset({"address"})
+    __audit_skip__ = frozenset({"version", "next_at"})
+    __audit_label__ = "name"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     name: Mapped[str] = mapped_column(String(80))
@@ -56,6 +61,8 @@ class Robot(UnitScoped, Base):
     kinds: Mapped[list[Any]] = mapped_column(Json, default=list)
     locale: Mapped[str] = mapped_column(String(10), default="zh")
     active: Mapped[bool] = mapped_column(default=True)
+    # Groups take so many messages a minute and no more: before this moment nobody sends another.
+    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
     __mapper_args__ = {"version_id_col": version}
 
@@ -67,6 +74,7 @@ class Delivery(UnitScoped, Base):
     __table_args__ = (
         Index("ix_core_delivery_unit", "unit_id", "id"),
         Index("ix_core_delivery_user", "user_id", "id"),
+        Index("ix_core_delivery_created", "unit_id", "created_at"),
         Index(
             "ix_core_delivery_due",
             "next_try_at",
@@ -82,15 +90,20 @@ class Delivery(UnitScoped, Base):
     user_id: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
     robot_id: Mapped[int | None] = mapped_column(ForeignKey("core_robot.id"))
     kind: Mapped[str] = mapped_column(String(40))
+    # email, digest or robot
     channel: Mapped[str] = mapped_column(String(20))
     # Masked: the log needs to say where to, not to be an address book.
     address: Mapped[str] = mapped_column(String(200), default="")
     subject: Mapped[str] = mapped_column(String(300), default="")
     body: Mapped[str] = mapped_column(Text, default="")
-    # pending, sent, failed (given up) or held (waits for the digest)
+    # pending, sent, failed (given up) or void (not needed any more)
     state: Mapped[str] = mapped_column(String(10), default="pending")
     tries: Mapped[int] = mapped_column(default=0)
     next_try_at: Mapped[datetime] = mapped_column(UtcDateTime)
     error: Mapped[str] = mapped_column(String(500), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    user: Mapped[User | None] = relationship()
+    robot: Mapped[Robot | None] = relationship()
+    notice: Mapped[Notice | None] = relationship()

@@ -127,11 +127,20 @@ def notify(record: Record, kind: str, user_ids: Iterable[int], text: str = "") -
     """Put an entry into people's inboxes; never into the actor's own."""
     actor = current_scope().actor_id
     moment = clock.now()
-    session().add_all(
+    put_notices(
         Notice(user_id=u, unit_id=record.unit_id, record_id=record.id, kind=kind, text=text[:300], at=moment)
         for u in set(user_ids)
         if u != actor
     )
+
+
+def put_notices(notices: Iterable[Notice]) -> None:
+    """Put entries into inboxes and let those know who send them on."""
+    found = list(notices)
+    session().add_all(found)
+    if found:
+        for call in ports.told:
+            call()
 
 
 def read_notices(notice_ids: Iterable[int] | None = None) -> int:

@@ -26,6 +26,7 @@ from core.kernel.fields import Field
 from core.kernel.ids import read_id
 from core.records.engine import answered_before, lock, remember_answer
 from core.records.models import Notice, Record
+from core.records.services import put_notices
 from core.units.settings import SettingSpec, declare, setting
 from core.users.models import Position, User
 from core.users.services import holders
@@ -650,7 +651,7 @@ def _tell_deciders(approval: Approval, kind: str) -> None:
 
 def _notify(approval: Approval, kind: str, user_ids: Iterable[int | None]) -> None:
     actor = current_scope().actor_id
-    session().add_all(
+    put_notices(
         Notice(
             user_id=user_id,
             unit_id=approval.unit_id,

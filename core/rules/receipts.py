@@ -19,6 +19,7 @@ from core.kernel import clock
 from core.kernel.database import current_scope, insert_once, session, transaction
 from core.kernel.errors import NotFound
 from core.records.models import Notice
+from core.records.services import put_notices
 from core.units.facts import unit_facts
 from core.units.models import Unit
 from core.users.models import Position, User, UserPosition
@@ -97,7 +98,7 @@ def tell_due() -> int:
             row.told_at = clock.now()
             for one in _concerned(row):
                 concerned[one.user_id, one.unit_id].append(row.clause)
-        work.add_all(
+        put_notices(
             Notice(user_id=user, unit_id=unit, kind=NOTICE, text=_listed(clauses), at=clock.now())
             for (user, unit), clauses in concerned.items()
         )

@@ -101,6 +101,13 @@ CORE_PERMISSIONS: tuple[Permission, ...] = (
     Permission("calendar.view", _l("See working calendars"), _UNITS, _CALENDAR_READERS),
     Permission("calendar.admin", _l("Change working calendars and official days"), _UNITS, _CALENDAR_KEEPERS),
     Permission("plugin.switch", _l("Switch plugins on and off"), _UNITS),
+    Permission(
+        "robot.admin", _l("Manage group robots"), _UNITS, ("gm", "service_leader", "branch_head", "system_admin")
+    ),
+    Permission(
+        "notice.log", _l("See what was sent to whom"), _UNITS, ("service_leader", "branch_head", "system_admin")
+    ),
+    Permission("notice.admin", _l("Set how positions are told"), _UNITS, ("system_admin",)),
     Permission("job.view", _l("See background work"), _UNITS),
     Permission("webhook.admin", _l("Manage webhooks"), _UNITS, ("system_admin",)),
     Permission("rules.view", _l("Read regulations and clauses"), _RULES, EVERYBODY),

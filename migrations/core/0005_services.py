@@ -277,6 +277,7 @@ def upgrade() -> None:
     sa.Column('subject', sa.String(length=40), nullable=False),
     sa.Column('subject_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('record_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('customer_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('number', sa.String(length=40), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('locale', sa.String(length=10), nullable=False),
@@ -290,12 +291,14 @@ def upgrade() -> None:
     sa.Column('unit_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['actor_id'], ['core_user.id'], name=op.f('fk_core_document_actor_id')),
     sa.ForeignKeyConstraint(['attachment_id'], ['core_attachment.id'], name=op.f('fk_core_document_attachment_id')),
+    sa.ForeignKeyConstraint(['customer_id'], ['core_customer.id'], name=op.f('fk_core_document_customer_id')),
     sa.ForeignKeyConstraint(['record_id'], ['core_record.id'], name=op.f('fk_core_document_record_id')),
     sa.ForeignKeyConstraint(['unit_id'], ['core_unit.id'], name=op.f('fk_core_document_unit_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_core_document')),
     sa.UniqueConstraint('unit_id', 'number', 'version', name=op.f('uq_core_document_unit_id_number_version'))
     )
     with op.batch_alter_table('core_document', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_core_document_customer_id'), ['customer_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_core_document_record_id'), ['record_id'], unique=False)
         batch_op.create_index('ix_core_document_subject', ['subject', 'subject_id', 'id'], unique=False)
         batch_op.create_index('ix_core_document_unit', ['unit_id', 'id'], unique=False)
@@ -364,6 +367,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_core_document_unit')
         batch_op.drop_index('ix_core_document_subject')
         batch_op.drop_index(batch_op.f('ix_core_document_record_id'))
+        batch_op.drop_index(batch_op.f('ix_core_document_customer_id'))
 
     op.drop_table('core_document')
     with op.batch_alter_table('core_delivery', schema=None) as batch_op:
