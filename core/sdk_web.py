@@ -12,6 +12,7 @@ from core.admin.listing import (
     among,
     between,
 )
+from core.admin.screens.labels import label_action
 from core.admin.urls import back_to, page_url
 from core.admin.views import Gated, ListScreen, Screen, UnitModelView, check_version, may_here
 from core.kernel.extensions import AdminEntry
@@ -37,6 +38,7 @@ __all__ = [
     "check_version",
     "form_from_fields",
     "is_enabled",
+    "label_action",
     "may_here",
     "page_url",
 ]

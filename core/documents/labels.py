@@ -186,23 +186,28 @@ def _is_of_records(form: PrintForm) -> bool:
 
 
 def _thing(form: PrintForm, raw_id: object) -> Any:
-    """Look up one thing, as far as the actor may see it and its plugin is on there."""
-    if _is_of_records(form):
-        record = fetch_visible(raw_id)
-        if form.subject not in ("record", record.type) or not may_act(record, form.permission):
-            raise NotFound()
-        return _if_on(form, record)
+    """Look up a plugin's thing, as far as the actor may see it and the plugin is on there."""
     key = read_id(raw_id)
     thing = form.find(key) if form.find is not None and key is not None else None
-    if thing is None or not may(form.permission, thing.unit_id):
-        raise NotFound()
-    return _if_on(form, thing)
-
-
-def _if_on(form: PrintForm, thing: Any) -> Any:
-    if form.plugin and form.plugin not in enabled_plugins(thing.unit_id):
+    if thing is None or not may(form.permission, thing.unit_id) or not _is_on(form, thing.unit_id):
         raise NotFound()
     return thing
+
+
+def _records(form: PrintForm, wanted: Sequence[str]) -> list[Record]:
+    """Look up records, all in one statement."""
+    keys = [read_id(one) for one in wanted]
+    held = {row.id: row for row in session().scalars(select(Record).where(Record.id.in_([k for k in keys if k])))}
+    found = [held[key] for key in keys if key in held]
+    on = {unit_id: _is_on(form, unit_id) for unit_id in {row.unit_id for row in found}}
+    seen = [row for row in found if may_act(row, "case.view") and may_act(row, form.permission) and on[row.unit_id]]
+    if len(seen) < len(keys) or any(form.subject not in ("record", row.type) for row in seen):
+        raise NotFound()
+    return seen
+
+
+def _is_on(form: PrintForm, unit_id: int) -> bool:
+    return not form.plugin or form.plugin in enabled_plugins(unit_id)
 
 
 def things(code: str, ids: Sequence[object]) -> tuple[PrintForm, list[Any]]:
@@ -221,9 +226,7 @@ def things(code: str, ids: Sequence[object]) -> tuple[PrintForm, list[Any]]:
     if len(wanted) > MOST:
         raise InvalidData({"id": _l("At most %(count)d at once", count=MOST)})
     if _is_of_records(form):
-        # One statement for the selection; what follows finds the records in the session.
-        keys = [key for key in map(read_id, wanted) if key is not None]
-        _held = list(session().scalars(select(Record).where(Record.id.in_(keys))))
+        return form, list(_records(form, wanted))
     return form, [_thing(form, one) for one in wanted]
 
 

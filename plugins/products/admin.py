@@ -22,6 +22,7 @@ from core.sdk_web import (
     QuickFilter,
     UnitModelView,
     among,
+    label_action,
     page_url,
 )
 
@@ -148,6 +149,7 @@ ITEMS = ListSpec(
     ),
     actions=(
         BulkAction("class", _l("Settle who sold it"), _set_class, permission=services.EDIT, fields=_class_field),
+        label_action("products.item", services.VIEW),
     ),
     search=_find_items,
     search_hint=_l("Any part of the serial number, model or product name"),

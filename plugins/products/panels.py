@@ -13,6 +13,7 @@ from core.sdk import Column, Customer, FormSection, Hit, Panel, Record, Tile, cu
 
 from . import fields, services
 from .admin import class_badge, item_url, record_url
+from .models import Item
 
 CASE_LIST = "cases"
 
@@ -113,3 +114,13 @@ def find_items(unit: Any, text: str, limit: int) -> list[Hit]:
 
 def _detail(item: Any) -> str:
     return " · ".join(part for part in (str(item.model), services.customer_name(item)) if part)
+
+
+def item_label(item: Item) -> dict[str, Any]:
+    """Return what stands on the label of an item, and the page its QR leads to; nothing of its owner."""
+    return {
+        "number": item.serial,
+        "kind": item.model.code,
+        "lines": [item.model.name],
+        "url": item_url(item),
+    }

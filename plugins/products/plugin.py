@@ -22,6 +22,7 @@ from core.sdk import (
     Importer,
     Panel,
     Permission,
+    PrintForm,
     Record,
     SearchSource,
     Tile,
@@ -87,6 +88,22 @@ def importers() -> list[Importer]:
 @hookimpl
 def search_sources() -> list[SearchSource]:
     return [SearchSource("items", _l("Items"), services.VIEW, panels.find_items)]
+
+
+@hookimpl
+def print_forms() -> list[PrintForm]:
+    return [
+        PrintForm(
+            code="products.item",
+            title=_l("Label of an item: serial number, model, QR"),
+            subject="products:item",
+            template="",
+            data=panels.item_label,
+            permission=services.VIEW,
+            label=True,
+            find=services.get_item,
+        ),
+    ]
 
 
 @hookimpl
