@@ -24,7 +24,7 @@ from core.customers.models import Customer
 from core.kernel.database import db, session
 from core.kernel.errors import InvalidData
 from core.kernel.fields import Field, clean
-from core.kernel.sheets import write_csv
+from core.kernel.exporting import CSV, write
 from core.records.models import Attachment, Fact, Record
 from core.units.models import Unit
 from core.users.models import User, UserPosition
@@ -71,7 +71,7 @@ def test_a_signature_that_is_none_is_told() -> None:
 
 def test_titles_of_a_file_start_no_formula_when_they_are_written_back() -> None:
     target = io.BytesIO()
-    write_csv(target, ["=cmd|' /C calc'!A0", "名称"], [["@SUM(1)", "x"]])
+    write(["=cmd|' /C calc'!A0", "名称"], [["@SUM(1)", "x"]], CSV, target)
     assert target.getvalue().decode("utf-8-sig").splitlines()[:2] == ["'=cmd|' /C calc'!A0,名称", "'@SUM(1),x"]
 
 

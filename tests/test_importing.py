@@ -17,9 +17,10 @@ from sqlalchemy import func, select
 from core.customers import services
 from core.customers.importing import CustomerImporter
 from core.customers.models import Customer, CustomerAddress, CustomerContact, CustomerPhone
+from core.jobs.runner import run_once
 from core.kernel import importing
 from core.kernel.audit import Audit
-from core.kernel.database import ScopedSession, current_scope, opened_scope, session, transaction
+from core.kernel.database import ScopedSession, current_scope, opened_scope, release, session, transaction
 from core.kernel.errors import Conflict, InvalidData, NotAllowed, NotFound
 from core.kernel.importing import ImportRun, Plan
 from core.units.models import Unit
@@ -271,10 +272,11 @@ def test_the_background_import_tells_how_far_it_is(app: Flask) -> None:
     with desk(unit):
         run = staged(unit, HEAD + ",张三,个人,,13812345678,,\n")
         assert importing.progress_of(run)["state"] == "idle"
-        importing.start(run.id)
-        for thread in threading.enumerate():
-            if thread.name == f"import-{run.id}":
-                thread.join(20)
+        made = importing.start(run.id)
+        assert importing.start(run.id, "check").id == made.id, "one work at a time"
+        assert importing.progress_of(run)["state"] == "running"
+        release()
+        run_once(app)
         assert importing.progress_of(run)["state"] == "done"
         assert count(Customer) == 1
 

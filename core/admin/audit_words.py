@@ -37,6 +37,7 @@ ACTIONS = {
     "sessions.end": _l("Sessions ended"),
     "export": _l("Exported"),
     "import.done": _l("Imported"),
+    "import.undone": _l("Import undone"),
     "history.taken_over": _l("Case history imported"),
     "case.contact_revealed": _l("Contact data of a case looked up"),
     "customer.identity_revealed": _l("Identity number looked up"),

@@ -12,22 +12,23 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import insert, select
 
 from core.customers.models import Customer
-from core.kernel import clock, search
+from core.kernel import clock, import_changes, search
 from core.kernel.access import require
-from core.kernel.database import current_scope, session, transaction
+from core.kernel.database import Base, current_scope, session, transaction
 from core.kernel.errors import InvalidData
 from core.kernel.fields import normalise
 from core.kernel.ids import uuid7
 from core.kernel.importing import CREATE, ERROR, SAME, Importer, Plan, Row
 from core.kernel.sheets import Column
 from core.records.models import CLOSED, SOLVED, Fact, Record
+from core.rules.obligation_models import Obligation
 from core.rules.obligations import recompute
 from core.units.facts import unit_facts
 
@@ -283,6 +284,7 @@ def take_over(unit_id: int, rows: Sequence[Past], *, source: str = SOURCE) -> Re
         customers = customers_by_number(unit_id, (row.customer for row in fresh))
         heads = [_head(unit_id, row, customers.get(row.customer)) for row in fresh]
         ids = work.scalars(insert(Record).returning(Record.id, sort_by_parameter_order=True), heads).all()
+        import_changes.created(Record, unit_id, ids)
         details = [
             _detail(unit_id, key, row, customers.get(row.customer)) for key, row in zip(ids, fresh, strict=True)
         ]
@@ -382,6 +384,8 @@ class ServiceLogImporter(Importer):
     permission = PERMISSION
     columns = COLUMNS
     note_labels = words.HISTORY_FLAGS
+    # Numbered things are cancelled, never deleted: only a case that nobody has touched since goes again.
+    along: ClassVar[Mapping[type[Base], Sequence[type[Base]]]] = {Record: (Obligation, Fact, Case)}
 
     def check_rows(self, unit_id: int, rows: Sequence[Row], memory: dict[str, Any]) -> list[Plan]:
         """Judge a batch: new, on file already, or unreadable; what is odd becomes a warning."""
@@ -395,6 +399,12 @@ class ServiceLogImporter(Importer):
     def apply_rows(self, unit_id: int, plans: Sequence[Plan], memory: dict[str, Any]) -> None:
         """Write a batch of planned rows."""
         take_over(unit_id, [_from_json(plan.values) for plan in plans])
+
+    def undone(
+        self, unit_id: int, removed: Mapping[str, Sequence[int]], restored: Mapping[str, Sequence[int]]
+    ) -> None:
+        """Take the removed cases out of the search index."""
+        search.remove(CASE.code, removed.get(Record.__tablename__, ()))
 
 
 def _plan(

@@ -10,6 +10,7 @@ from typing import Any, cast
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Table, select
 from sqlalchemy.orm import selectinload
+from sqlalchemy.orm.attributes import flag_modified
 
 from core.kernel import clock, search
 from core.kernel.bulk import bulk_insert
@@ -95,6 +96,16 @@ class CustomerImporter(Importer):
             raise_to(unit_id, COUNTER, memory.get("highest", 0))
         _create(unit_id, [p for p in plans if p.action == CREATE], memory)
         _change(unit_id, [p for p in plans if p.action != CREATE], memory)
+
+    def undone(
+        self, unit_id: int, removed: Mapping[str, Sequence[int]], restored: Mapping[str, Sequence[int]]
+    ) -> None:
+        """See ``Importer``: the search index follows."""
+        search.remove(SEARCH_KIND, removed.get(Customer.__tablename__, ()))
+        ids = restored.get(Customer.__tablename__, ())
+        for start in range(0, len(ids), _AT_ONCE):
+            some = select(Customer).where(Customer.id.in_(ids[start : start + _AT_ONCE])).options(*_PARTS)
+            services.reindex_many(list(session().scalars(some)))
 
 
 # --- reading a row ---------------------------------------------------------------------------
@@ -194,6 +205,7 @@ def _by_number(unit_id: int, numbers: set[str], memory: dict[str, Any]) -> dict[
     return {number: services.winner(c) or c for number, c in known.items()}
 
 
+_AT_ONCE = 500
 _PARTS = (selectinload(Customer.phones), selectinload(Customer.addresses), selectinload(Customer.contacts))
 
 
@@ -382,6 +394,8 @@ def _change(unit_id: int, plans: Sequence[Plan], memory: dict[str, Any]) -> None
 
 
 def _take_in(customer: Customer, values: Mapping[str, Any], *, overwrite: bool) -> None:
+    # Phones and addresses belong to the customer: adding some makes an open form stale too.
+    flag_modified(customer, "warnings")
     for name in ("name", "kind", "email", "wechat", "note", "company_code"):
         if values[name] and (overwrite or not getattr(customer, name)):
             setattr(customer, name, values[name])

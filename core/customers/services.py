@@ -15,7 +15,7 @@ from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.orm.exc import StaleDataError
 
-from core.kernel import clock, search
+from core.kernel import clock, import_changes, search
 from core.kernel.audit import record_audit
 from core.kernel.database import current_scope, session
 from core.kernel.errors import Conflict, InvalidData, Refusal, Refused
@@ -226,6 +226,7 @@ def on_erase(forget: Callable[[Sequence[int]], None]) -> None:
 
 
 def _forget(customer: Customer) -> None:
+    import_changes.forget([customer, *customer.phones, *customer.addresses, *customer.contacts])
     identity.destroy_key(customer)
     customer.phones, customer.addresses, customer.contacts = [], [], []
     customer.name = str(_("Erased"))

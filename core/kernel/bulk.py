@@ -10,6 +10,9 @@ from sqlalchemy import Table, insert
 from .database import Base, current_scope, session
 from .errors import ScopeError
 
+# Under this name the session holds whoever notes what an import writes.
+RECORDER = "import_recorder"
+
 
 def bulk_insert(model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows of a unit-scoped table; all have the same keys, column defaults of Python are not filled in.
@@ -30,6 +33,8 @@ def bulk_insert(model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
         _copy(cast(Table, model.__table__), rows)
     else:
         work.execute(insert(model), list(rows))
+    if RECORDER in work.info:
+        work.info[RECORDER].inserted(model, rows)
 
 
 def _copy(table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

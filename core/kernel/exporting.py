@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 from zoneinfo import ZoneInfo
@@ -155,7 +156,7 @@ def _write_cell(sheet: Any, line: int, place: int, value: Any, kind: str, format
         _write_day(sheet, line, place, value, formats["moment"], f"{value:%Y-%m-%d %H:%M}")
     elif isinstance(value, date):
         _write_day(sheet, line, place, value, formats["date"], value.isoformat())
-    elif isinstance(value, int | float | Decimal) and abs(value) < _EXACT:  # false for NaN and infinity, too
+    elif isinstance(value, int | float | Decimal) and isfinite(value) and abs(value) < _EXACT:
         sheet.write_number(line, place, value, formats.get(kind))
     else:
         sheet.write_string(line, place, safe_cell(str(value))[:MAX_TEXT])
@@ -181,8 +182,9 @@ def _write_csv(columns: Sequence[ExportColumn], rows: Iterator[list[Any]], targe
     writer = csv.writer(text)
     writer.writerow([safe_cell(str(column.label)) for column in columns])
     count = 0
-    for count, row in enumerate(rows, 1):
+    for row in rows:
         writer.writerow([_text(value) for value in row])
+        count += 1
     text.flush()
     text.detach()
     return count

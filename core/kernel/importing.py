@@ -11,10 +11,10 @@ import hashlib
 import json
 import os
 import tempfile
-import threading
 from abc import ABC, abstractmethod
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import IO, Any, ClassVar, cast
 
 from flask import Flask, current_app
-from flask_babel import force_locale, get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import CursorResult, ForeignKey, Index, String, UniqueConstraint, select, update
+from sqlalchemy import CursorResult, ForeignKey, Index, String, UniqueConstraint, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from . import clock, sheets
+from . import clock, exporting, import_changes, jobs, sheets
 from .access import require
 from .audit import record_audit, summarised
 from .database import (
@@ -40,14 +39,15 @@ from .database import (
     UtcDateTime,
     current_scope,
     fetch,
-    opened_scope,
     reading,
     session,
+    system_scope,
     transaction,
 )
-from .errors import AppError, Conflict, InvalidData, NotFound
+from .errors import Conflict, InvalidData, NotFound
 from .fields import normalise
 from .ids import read_id, uuid7
+from .import_changes import ImportChange
 from .sheets import Column, Header, Sheet
 
 CREATE, UPDATE, SAME, DUPLICATE, SKIP, MERGE, ERROR = (
@@ -68,11 +68,13 @@ ACTIONS = {
     MERGE: _l("Merge"),
     ERROR: _l("Error"),
 }
-STAGED, CHECKED, DONE, CANCELLED = "staged", "checked", "done", "cancelled"
+STAGED, CHECKED, DONE, CANCELLED, UNDONE = "staged", "checked", "done", "cancelled", "undone"
 BATCH = 2000
 # How many rows without any problem are kept to be looked at in the preview.
 _SAMPLE = 50
 _MAX_KEPT = 20_000
+# How long an import may be taken back; what was noted for it goes afterwards.
+UNDO_FOR = timedelta(days=30)
 
 Progress = Callable[[str, int, int], object]
 
@@ -123,6 +125,10 @@ class Importer(ABC):
     ``memory`` is a dict that lives through one pass over the file (check, then apply of the same confirm): numbers
     seen, ids made. Keep it small: it is the only thing that grows with the file. What ``check_rows`` counts in
     ``memory["notes"]`` (code -> number) is shown under ``note_labels[code]`` and kept as "note:CODE" in the counts.
+
+    So that an import can be undone, rows are written through the session or by ``bulk_insert`` (with ids, but for the
+    parts of a row given before), a change of a part raises the version of what it belongs to, and nothing is
+    deleted. ``along`` names for a table those whose rows go with its rows at an undo, in their order.
     """
 
     key: ClassVar[str]
@@ -130,6 +136,7 @@ class Importer(ABC):
     permission: ClassVar[str]
     columns: ClassVar[Sequence[Column]]
     note_labels: ClassVar[Mapping[str, Any]] = {}
+    along: ClassVar[import_changes.Along] = {}
 
     @abstractmethod
     def check_rows(self, unit_id: int, rows: Sequence[Row], memory: dict[str, Any]) -> list[Plan]:
@@ -141,6 +148,14 @@ class Importer(ABC):
 
     def finish(self, unit_id: int, memory: dict[str, Any]) -> None:  # noqa: B027 - optional
         """Do what is left after the last batch, inside the same transaction."""
+
+    def undone(  # noqa: B027 - optional
+        self, unit_id: int, removed: Mapping[str, Sequence[int]], restored: Mapping[str, Sequence[int]]
+    ) -> None:
+        """Bring what follows from the rows (the search index) in step after an undo, in its transaction.
+
+        Both map the name of a table to ids: rows that are gone, and rows that have their former values again.
+        """
 
 
 def register(app: Flask, importers: Iterable[Importer], plugin: str = "") -> None:
@@ -204,6 +219,8 @@ class ImportRun(UnitScoped, Base):
     choices: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     counts: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     actor_id: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+    # The latest work on it (core_job), which is tidied away before the import is.
+    job_id: Mapped[int | None] = mapped_column(BigId)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -217,21 +234,6 @@ class ImportMapping(UnitScoped, Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     importer: Mapped[str] = mapped_column(String(40))
     titles: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
-
-
-class ImportChange(UnitScoped, Base):
-    """What an import wrote, row by row, for undoing it: the row, and what it was before (NULL: nothing)."""
-
-    __tablename__ = "core_import_change"
-    __table_args__ = (Index("ix_core_import_change_run", "import_id", "id"),)
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    import_id: Mapped[int] = mapped_column(ForeignKey("core_import.id"))
-    table: Mapped[str] = mapped_column(String(60))
-    row_id: Mapped[int] = mapped_column(BigId)
-    before: Mapped[dict[str, Any] | None] = mapped_column(Json)
-    # The row's version (or hash) after the import: a row that somebody changed since is left alone.
-    after: Mapped[str] = mapped_column(String(64), default="")
 
 
 # --- stage -----------------------------------------------------------------------------------
@@ -350,7 +352,7 @@ def check(run: ImportRun, progress: Progress | None = None) -> dict[str, int]:
     _expect_open(run)
     run_id = run.id
     counts: Tally[str] = Tally()
-    with reading(), _preview_file(run).open("w", encoding="utf-8") as out:
+    with reading(), _replaced(_preview_file(run)) as out:
         kept: Tally[str] = Tally()
         for batch in _planned(kind, run, {}, counts, progress):
             for plan, cells in batch:
@@ -453,7 +455,8 @@ def _spool(
                 elif plan.action in (ERROR, SKIP):
                     yield [plan.line, _reason(kind, plan), *cells]
 
-    return sheets.write_xlsx(report, [_("Line"), _("Reason"), *run.titles], rejected(), str(_("Rejected rows")))
+    titles = [_("Line"), _("Reason"), *run.titles]
+    return exporting.write(titles, rejected(), exporting.XLSX, report, name=_("Rejected rows"))
 
 
 def _choose(plan: Plan, choices: Mapping[str, Any], counts: Tally[str], skipped: set[int]) -> None:
@@ -501,10 +504,11 @@ def _write(
                 _expect_done(run_id)
                 return False
             unit_id = fetch(ImportRun, run_id).unit_id
-            with summarised():
+            with summarised(), import_changes.recorded(run_id) as recorder:
                 while lines := list(islice(plans, BATCH)):
                     kind.apply_rows(unit_id, [_read_plan(line) for line in lines], memory)
                     work.flush()
+                    recorder.flush()
                     work.expunge_all()
                     done += len(lines)
                     if progress:
@@ -542,56 +546,179 @@ def recent_runs(unit_id: int, key: str = "", limit: int = 20) -> list[ImportRun]
     return list(session().scalars(statement.where(ImportRun.importer == key) if key else statement))
 
 
+# --- undo ------------------------------------------------------------------------------------
+
+
+def why_not_undone(run: ImportRun) -> Any:
+    """Return why an import cannot be taken back, or '' where it can."""
+    if run.state != DONE or run.finished_at is None:
+        return _l("Only a finished import can be undone")
+    if clock.now() - run.finished_at > UNDO_FOR:
+        return _l("An import can be undone for %(count)d days only", count=UNDO_FOR.days)
+    noted = select(ImportChange.id).where(ImportChange.import_id == run.id).limit(1)
+    return "" if session().scalar(noted) else _l("This import wrote nothing that could be undone")
+
+
+def undo(run_id: int, progress: Progress | None = None) -> ImportRun:
+    """Take an import back in one transaction; a second call answers the undone run and changes nothing.
+
+    New rows are removed unless somebody changed them since or something refers to them; changed rows get their former
+    values back unless changed since. What stays is listed by ``kept_rows``.
+
+    Raises:
+        Conflict: not finished, too long ago, or the data changed meanwhile (nothing was undone). NotAllowed.
+    """
+    run = fetch(ImportRun, run_id)
+    kind = importer(run.importer)
+    _allow(kind, run.unit_id)
+    if run.state == UNDONE:
+        return run
+    if reason := why_not_undone(run):
+        raise Conflict(reason)
+    try:
+        _undo(kind, run_id, progress)
+    except IntegrityError as error:
+        raise Conflict(_l("The data changed meanwhile. Nothing was undone; please try again.")) from error
+    return fetch(ImportRun, run_id)
+
+
+def _undo(kind: Importer, run_id: int, progress: Progress | None) -> None:
+    def tell(done: int, total: int) -> None:
+        if progress:
+            progress("undo", done, total)
+
+    with transaction() as work:
+        # Turned first, so of two at the same time only one goes on.
+        turned = update(ImportRun).where(ImportRun.id == run_id, ImportRun.state == DONE).values(state=UNDONE)
+        if cast("CursorResult[Any]", work.execute(turned)).rowcount == 0:
+            raise Conflict()
+        work.expire_all()
+        run = fetch(ImportRun, run_id)
+        unit_id, kept_file = run.unit_id, _kept_file(run)
+        with summarised():
+            outcome = import_changes.undo(run_id, kind.along, tell)
+            kind.undone(unit_id, outcome.removed, outcome.restored)
+        counts = {
+            "removed": sum(map(len, outcome.removed.values())),
+            "restored": sum(map(len, outcome.restored.values())),
+            "kept": len(outcome.kept),
+        }
+        detail = {"importer": kind.key, **counts}
+        record_audit("import.undone", ("core_import", run_id), unit_id=unit_id, detail=detail)
+        run = fetch(ImportRun, run_id)
+        run.counts = {**run.counts, **counts}
+        with _replaced(kept_file) as out:
+            out.writelines(json.dumps([one.label, str(one.reason)]) + "\n" for one in outcome.kept)
+
+
+def kept_rows(run: ImportRun, start: int = 0, limit: int = 50) -> list[tuple[str, str]]:
+    """Return (label, reason) of rows that an undo left as they are, from the nth on."""
+    _allow(importer(run.importer), run.unit_id)
+    path = _kept_file(run)
+    if run.state != UNDONE or not path.exists():
+        return []
+    with path.open(encoding="utf-8") as lines:
+        return [(label, reason) for label, reason in map(json.loads, islice(lines, start, start + limit))]
+
+
+def purge_changes() -> int:
+    """Drop what was noted for imports that can no longer be undone; return how many rows."""
+    with system_scope("tidy"), transaction() as work:
+        old = select(ImportRun.id).where(ImportRun.finished_at < clock.now() - UNDO_FOR)
+        gone = work.execute(delete(ImportChange).where(ImportChange.import_id.in_(old)))
+        return cast("CursorResult[Any]", gone).rowcount
+
+
 # --- in the background -----------------------------------------------------------------------
 
 
-def start(run_id: int, action: str = "confirm") -> None:
-    """Run ``check`` or ``confirm`` in a thread of its own with the present scope and language; see ``progress_of``.
+def start(run_id: int, action: str = "confirm") -> jobs.JobRun:
+    """Let ``check``, ``confirm`` or ``undo`` be done as a job by whoever asks now; see ``progress_of``.
 
-    If the process ends, nothing was written and the import can be started again.
+    While work on the import is under way, that is answered. A job that dies is done again: nothing was written.
     """
-    run = fetch(ImportRun, run_id)
+    with transaction():
+        locked = select(ImportRun).with_for_update().execution_options(populate_existing=True)
+        run = fetch(ImportRun, run_id, query=locked)
+        kind = importer(run.importer)
+        _allow(kind, run.unit_id)
+        held = _job_of(run)
+        if held is not None and held.state in (jobs.WAITING, jobs.RUNNING):
+            return held
+        title = _title_of(action, run.filename)
+        made = jobs.start(f"import.{action}", run.unit_id, {"import": run_id}, title)
+        run.job_id = made.id
+        return made
+
+
+def _title_of(action: str, file: str) -> str:
+    if action == "check":
+        return str(_("Checking %(file)s", file=file))
+    if action == "undo":
+        return str(_("Undoing the import of %(file)s", file=file))
+    return str(_("Importing %(file)s", file=file))
+
+
+def stop(run: ImportRun) -> None:
+    """Ask the work on an import to end; what is being written is rolled back.
+
+    Raises:
+        Conflict: it has ended already.
+    """
     _allow(importer(run.importer), run.unit_id)
-    app = cast(Flask, cast(Any, current_app)._get_current_object())
-    notes = _progress_file(run)
-    arguments = (app, current_scope(), str(get_locale() or "zh"), run_id, action, notes)
-    _note(notes, {"state": "running", "phase": "check", "done": 0, "total": 0})
-    # The caller goes on reading ``run`` without opening a transaction that would keep the thread waiting.
-    session().expunge(run)
-    session().rollback()
-    threading.Thread(target=_background, args=arguments, name=f"import-{run_id}", daemon=True).start()
+    held = _job_of(run)
+    if held is None:
+        raise Conflict()
+    jobs.cancel(held)
 
 
 def progress_of(run: ImportRun) -> dict[str, Any]:
-    """Return how far the background work is: state (idle, running, done, failed), phase, done, total, error."""
-    try:
-        return cast("dict[str, Any]", json.loads(_progress_file(run).read_text("utf-8")))
-    except (OSError, ValueError):
-        return {"state": "idle", "phase": "", "done": 0, "total": 0}
+    """Return how far the background work is: state (idle, running, done, failed, cancelled), done, total, text,
+    error.
+    """
+    held = _job_of(run)
+    if held is None:
+        return {"state": "idle", "done": 0, "total": 0, "text": "", "error": ""}
+    state = "running" if held.state in (jobs.WAITING, jobs.RUNNING) else held.state
+    return {"state": state, "error": held.error, **asdict(jobs.progress_of(held))}
 
 
-def _background(app: Flask, scope: Any, locale: str, run_id: int, action: str, notes: Path) -> None:
-    def progress(phase: str, done: int, total: int) -> None:
-        _note(notes, {"state": "running", "phase": phase, "done": done, "total": total})
-
-    with app.app_context(), opened_scope(scope), force_locale(locale):
-        try:
-            if action == "check":
-                check(fetch(ImportRun, run_id), progress)
-            else:
-                confirm(run_id, progress)
-            _note(notes, {"state": "done", "phase": action, "done": 1, "total": 1})
-        except AppError as error:
-            _note(notes, {"state": "failed", "phase": action, "error": "; ".join(map(str, error.texts()))})
-        except Exception:
-            app.logger.exception("import %s failed", run_id)
-            _note(notes, {"state": "failed", "phase": action, "error": str(_("The import failed"))})
+def _job_of(run: ImportRun) -> jobs.JobRun | None:
+    statement = select(jobs.JobRun).where(jobs.JobRun.id == run.job_id).execution_options(populate_existing=True)
+    return session().scalars(statement).first() if run.job_id else None
 
 
-def _note(path: Path, values: dict[str, Any]) -> None:
-    partial = path.with_suffix(".progress-part")
-    partial.write_text(json.dumps(values, ensure_ascii=False), "utf-8")
-    partial.replace(path)
+def declared_jobs() -> list[jobs.Job]:
+    """Return the jobs of every importer."""
+    return [
+        jobs.Job("import.check", _l("Check a file to import"), _checking),
+        jobs.Job("import.confirm", _l("Import a file"), _confirming),
+        jobs.Job("import.undo", _l("Undo an import"), _undoing),
+    ]
+
+
+def _checking(work: jobs.Work) -> None:
+    check(fetch(ImportRun, work.payload["import"]), _teller(work))
+
+
+def _confirming(work: jobs.Work) -> dict[str, Any]:
+    return dict(confirm(int(work.payload["import"]), _teller(work)).counts)
+
+
+def _undoing(work: jobs.Work) -> dict[str, Any]:
+    return dict(undo(int(work.payload["import"]), _teller(work)).counts)
+
+
+def _teller(work: jobs.Work) -> Progress:
+    def tell(phase: str, done: int, total: int) -> None:
+        words = {
+            "check": _("Checking: %(done)d rows", done=done),
+            "write": _("Writing: %(done)d rows", done=done),
+            "undo": _("Undoing: %(done)d rows", done=done),
+        }
+        work.progress(done, total, words[phase])
+
+    return tell
 
 
 # --- files -----------------------------------------------------------------------------------
@@ -631,6 +758,18 @@ def _keep(source: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
+@contextmanager
+def _replaced(path: Path) -> Iterator[IO[str]]:
+    """Write a file that takes its name only when it is whole: the same work may be done twice at a time."""
+    partial = folder() / f"{uuid7().hex}.part"
+    try:
+        with partial.open("w", encoding="utf-8") as out:
+            yield out
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _file(digest: str) -> Path:
     return folder() / digest
 
@@ -648,8 +787,8 @@ def _rejected_path(run: ImportRun) -> Path:
     return _named(run).with_suffix(".xlsx")
 
 
-def _progress_file(run: ImportRun) -> Path:
-    return _named(run).with_suffix(".progress")
+def _kept_file(run: ImportRun) -> Path:
+    return _named(run).with_suffix(".kept")
 
 
 # --- rows ------------------------------------------------------------------------------------

@@ -1,42 +1,45 @@
-"""Spreadsheets from the office: read .xlsx and CSV safely, find the header, write files that run no formula."""
+"""Spreadsheets from the office: read .xlsx, .xls, .ods and CSV safely, and find the header."""
 
 from __future__ import annotations
 
 import codecs
 import csv
-import io
+import json
 import re
+import subprocess
+import sys
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
 from .errors import InvalidData
 from .fields import normalise
+from .sheet_reader import MAX_CELL, cell_text, trimmed
 
 MAX_FILE = 64 * 1024 * 1024
 MAX_UNPACKED = 512 * 1024 * 1024
 MAX_RATIO = 200
 MAX_MEMBERS = 2000
+MAX_SHEETS = 20
 MAX_ROWS = 300_000
 MAX_COLUMNS = 200
 MAX_CELLS = 20_000_000
-MAX_CELL = 5000
 HEADER_WITHIN = 20
 _CHUNK = 1024 * 1024
+_ODS = b"application/vnd.oasis.opendocument.spreadsheet"
 _PLACE = re.compile(rb"""\sr=["']([A-Z]{0,3})(\d{1,9})["']""")
 _TOTALS = frozenset({"合计", "总计", "小计", "共计", "总数", "汇总", "total", "sum", "grand total", "subtotal"})
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 
 TOO_BIG = _l("The file is too large")
 BOMB = _l("The file unpacks to far more than its size and was not opened")
-NOT_A_SHEET = _l("This is neither an .xlsx nor a CSV file. Please save it as .xlsx and try again.")
-OLD_EXCEL = _l("This is an old .xls or a protected file. Please save it as .xlsx without a password and try again.")
+NOT_A_SHEET = _l("This is neither a workbook (.xlsx, .xls, .ods) nor a CSV file. Save it as .xlsx and try again.")
+LOCKED = _l("The file is damaged or protected. Please save it as .xlsx without a password and try again.")
 DAMAGED = _l("The file is damaged and cannot be read")
 EMPTY = _l("The file is empty")
 NO_HEADER = _l("No row with known column names was found in the first %(count)d rows", count=HEADER_WITHIN)
@@ -71,12 +74,16 @@ class Header:
 
 @dataclass(frozen=True)
 class Sheet:
-    """An opened file that passed the guards. ``encoding`` is '' for .xlsx; ``index`` is the worksheet's place."""
+    """An opened file that passed the guards. ``encoding`` is '' for workbooks; ``index`` is the worksheet's place.
+
+    ``apart``: it is read in a process of its own (.xls, .ods).
+    """
 
     path: Path
     encoding: str = ""
     delimiter: str = ","
     index: int = 0
+    apart: bool = False
 
     def siblings(self) -> list[Sheet]:
         """Return every worksheet of the workbook, in order; a CSV file has one.
@@ -88,6 +95,9 @@ class Sheet:
 
         if self.encoding:
             return [self]
+        if self.apart:
+            count = int(next(self._lines(-1), "0"))
+            return [replace(self, index=place) for place in range(min(count, MAX_SHEETS))]
         try:
             with CalamineWorkbook.from_path(str(self.path)) as book:
                 return [replace(self, index=place) for place in range(len(book.sheet_names))]
@@ -100,7 +110,7 @@ class Sheet:
         Raises:
             InvalidData: too many rows or columns, or damage met on the way.
         """
-        source = self._csv() if self.encoding else self._xlsx()
+        source = self._csv() if self.encoding else self._other() if self.apart else self._xlsx()
         for line, cells in source:
             if line > MAX_ROWS:
                 raise InvalidData({"file": TOO_MANY_ROWS})
@@ -120,39 +130,37 @@ class Sheet:
                 if sheet.width > MAX_COLUMNS * 10:
                     raise InvalidData({"file": TOO_MANY_COLUMNS})
                 for line, cells in enumerate(sheet.iter_rows(), first):
-                    yield line, _trimmed([cell_text(cell) for cell in cells])
+                    yield line, trimmed([cell_text(cell) for cell in cells])
         except (CalamineError, OSError, ValueError) as error:
             raise InvalidData({"file": DAMAGED}) from error
+
+    def _other(self) -> Iterator[tuple[int, list[str]]]:
+        for text in self._lines(self.index):
+            line, cells = json.loads(text)
+            yield line, cells
+
+    def _lines(self, index: int) -> Iterator[str]:
+        """Yield what the reader in a process of its own writes."""
+        reader = Path(__file__).with_name("sheet_reader.py")
+        program = [sys.executable, "-I", str(reader), str(self.path), str(index)]
+        quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdout": subprocess.PIPE}
+        # The program is ours, and the path names a file that we called by its hash.
+        with subprocess.Popen(program, encoding="ascii", env={}, **quiet) as child:  # type: ignore[call-overload]  # noqa: S603
+            try:
+                yield from child.stdout
+                if child.wait() != 0:
+                    raise InvalidData({"file": LOCKED})
+            finally:
+                child.kill()
 
     def _csv(self) -> Iterator[tuple[int, list[str]]]:
         with self.path.open(encoding=self.encoding, newline="") as source:
             reader = csv.reader(source, delimiter=self.delimiter)
             try:
                 for cells in reader:
-                    yield reader.line_num, _trimmed([cell[:MAX_CELL] for cell in cells])
+                    yield reader.line_num, trimmed([cell[:MAX_CELL] for cell in cells])
             except (csv.Error, UnicodeDecodeError) as error:
                 raise InvalidData({"file": _l("Line %(line)d cannot be read", line=reader.line_num)}) from error
-
-
-def cell_text(value: Any) -> str:
-    """Write a spreadsheet value as people read it: 12.0 as 12, dates in ISO form."""
-    if isinstance(value, str):
-        return value[:MAX_CELL]
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    if isinstance(value, datetime):
-        return value.date().isoformat() if value.time() == time.min else value.isoformat(" ", "minutes")
-    return value.isoformat() if isinstance(value, date | time) else str(value)
-
-
-def _trimmed(cells: list[str]) -> list[str]:
-    while cells and not cells[-1]:
-        cells.pop()
-    return cells
 
 
 # --- opening ---------------------------------------------------------------------------------
@@ -172,16 +180,15 @@ def open_sheet(path: Path, max_size: int = MAX_FILE) -> Sheet:
     with path.open("rb") as source:
         start = source.read(8)
     if start.startswith(b"PK\x03\x04"):
-        _check_zip(path)
-        return Sheet(path)
+        return Sheet(path, apart=_check_zip(path) == "ods")
     if start.startswith(b"\xd0\xcf\x11\xe0"):
-        raise InvalidData({"file": OLD_EXCEL})
+        return Sheet(path, apart=True)
     encoding = _encoding(path)
     return Sheet(path, encoding, _delimiter(path, encoding))
 
 
-def _check_zip(path: Path) -> None:
-    """Refuse what is not a workbook or unpacks to too much; sizes are counted, not believed."""
+def _check_zip(path: Path) -> str:
+    """Refuse what is not a workbook or unpacks to too much; sizes are counted, not believed. Return xlsx or ods."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -189,12 +196,15 @@ def _check_zip(path: Path) -> None:
                 raise InvalidData({"file": BOMB})
             if any(m.file_size > _CHUNK and m.file_size > MAX_RATIO * m.compress_size for m in members):
                 raise InvalidData({"file": BOMB})
-            if "xl/workbook.xml" not in archive.namelist():
+            names = set(archive.namelist())
+            kind = "xlsx" if "xl/workbook.xml" in names else "ods"
+            if kind == "ods" and (not names >= {"mimetype", "content.xml"} or archive.read("mimetype") != _ODS):
                 raise InvalidData({"file": NOT_A_SHEET})
             if any(m.flag_bits & 1 for m in members):
-                raise InvalidData({"file": OLD_EXCEL})
+                raise InvalidData({"file": LOCKED})
             for member in members:
                 _read_through(archive, member)
+            return kind
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
         raise InvalidData({"file": DAMAGED}) from error
 
@@ -331,6 +341,8 @@ def find_table(sheet: Sheet, columns: Sequence[Column]) -> tuple[Sheet, Header]:
         try:
             header = find_header(one, columns)
         except InvalidData as bad:
+            if DAMAGED in bad.errors["file"] or LOCKED in bad.errors["file"]:
+                raise
             missing = missing or bad
             continue
         if best is None or len(header.mapping) > len(best[1].mapping):
@@ -386,44 +398,3 @@ def safe_cell(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(_DANGEROUS):
         return "'" + value
     return value
-
-
-def write_xlsx(
-    target: Path | IO[bytes], titles: Sequence[Any], rows: Iterable[Sequence[Any]], name: str = ""
-) -> int:
-    """Write a table as .xlsx in constant memory; return the number of rows. No text becomes a formula or link."""
-    import xlsxwriter
-
-    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    count = 0
-    with xlsxwriter.Workbook(target, options) as book:
-        sheet = book.add_worksheet(name[:31] or None)
-        sheet.freeze_panes(1, 0)
-        sheet.set_column(0, max(0, len(titles) - 1), 18)
-        sheet.write_row(0, 0, [str(t) for t in titles], book.add_format({"bold": True, "bg_color": "#F1F3F5"}))
-        for count, row in enumerate(rows, 1):
-            for place, value in enumerate(row):
-                _write_cell(sheet, count, place, value)
-    return count
-
-
-def _write_cell(sheet: Any, row: int, place: int, value: Any) -> None:
-    if value is None or value == "":
-        return
-    if isinstance(value, bool | int | float):
-        sheet.write(row, place, value)
-    else:
-        sheet.write_string(row, place, safe_cell(str(value))[:32767])
-
-
-def write_csv(target: IO[bytes], titles: Sequence[Any], rows: Iterable[Sequence[Any]]) -> int:
-    """Write a table as CSV (UTF-8 with mark, so that Excel reads Chinese); return the number of rows."""
-    text = io.TextIOWrapper(target, encoding="utf-8-sig", newline="", write_through=True)
-    writer = csv.writer(text)
-    writer.writerow([safe_cell(str(t)) for t in titles])
-    count = 0
-    for row in rows:
-        writer.writerow([safe_cell("" if value is None else str(value)) for value in row])
-        count += 1
-    text.detach()
-    return count

@@ -67,6 +67,11 @@ class TableImporter(Importer):
     def finish(self, unit_id: int, memory: dict[str, Any]) -> None:
         self.write(unit_id, memory.get("kept", []))
 
+    def undone(
+        self, unit_id: int, removed: Mapping[str, Sequence[int]], restored: Mapping[str, Sequence[int]]
+    ) -> None:
+        services.reindex_items(removed.get(Item.__tablename__, ()), restored.get(Item.__tablename__, ()))
+
 
 def _note_twice(plan: Plan, memory: dict[str, Any]) -> None:
     seen, twice = memory.setdefault("seen", {}), memory.setdefault("twice", set())

@@ -97,6 +97,14 @@ def index_items(items: Sequence[Item], *, fresh: bool = False) -> None:
     search.put_many(SEARCH_KIND, words, fresh=fresh)
 
 
+def reindex_items(removed: Sequence[int], changed: Sequence[int]) -> None:
+    """Take removed items out of the search index and index changed ones anew."""
+    search.remove(SEARCH_KIND, removed)
+    for start in range(0, len(changed), CHUNK):
+        some = select(Item).where(Item.id.in_(changed[start : start + CHUNK])).options(joinedload(Item.model))
+        index_items(list(session().scalars(some)))
+
+
 def customer_name(item: Item) -> str:
     """Return the name of an item's customer; '' for none, and for who may not see customers."""
     if item.customer is None or not current_scope().may("customer.view", item.unit_id):

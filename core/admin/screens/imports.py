@@ -80,6 +80,7 @@ class ImportScreen(Screen):
         start = _number(request.args.get("start"))
         shelf = show if show in SHELVES else _first_shelf(run)
         rows = importing.preview_rows(run, shelf, start, ROWS + 1) if run.state == importing.CHECKED else []
+        kept = importing.kept_rows(run, start, ROWS + 1)
         kind = importing.importer(run.importer)
         return self.render(
             "admin/import_run.html",
@@ -90,7 +91,10 @@ class ImportScreen(Screen):
             shelves=SHELVES,
             rows=rows[:ROWS],
             start=start,
-            more=len(rows) > ROWS,
+            more=len(rows) > ROWS or len(kept) > ROWS,
+            kept=kept[:ROWS],
+            why_not=importing.why_not_undone(run) if run.state == importing.DONE else "",
+            undo_until=run.finished_at + importing.UNDO_FOR if run.finished_at else None,
             step=ROWS,
             labels={column.name: column.label for column in kind.columns},
             choices=CHOICES,
@@ -105,15 +109,33 @@ class ImportScreen(Screen):
         """Answer how far the work is."""
         run = _run(request.args.get("id"))
         progress = importing.progress_of(run)
-        done, total = progress.get("done", 0), progress.get("total", 0)
-        word = _("Checking: %(done)d rows") if progress.get("phase") == "check" else _("Writing: %(done)d rows")
         return jsonify(
-            done=done,
-            total=total,
-            text=word % {"done": done},
-            finished=progress.get("state") != "running",
+            done=progress["done"],
+            total=progress["total"],
+            text=progress["text"] or _("Working …"),
+            finished=progress["state"] != "running",
             url=self.get_url(".run_view", id=run.id),
         )
+
+    @expose("/stop/", methods=("POST",))
+    def stop_view(self) -> Answer:
+        """Stop the work under way; what it was writing is rolled back."""
+        run = _run(request.form.get("id"))
+        try:
+            importing.stop(run)
+        except AppError as bad:
+            flash(reason_text(bad), "warn")
+        return redirect(self.get_url(".run_view", id=run.id))
+
+    @expose("/undo/", methods=("POST",))
+    def undo_view(self) -> Answer:
+        """Take a finished import back, as far as nobody has changed or used its rows since."""
+        run = _run(request.form.get("id"))
+        reason = importing.why_not_undone(run)
+        if reason:
+            flash(str(reason), "bad")
+            return redirect(self.get_url(".run_view", id=run.id))
+        return self._begin(run.id, "undo")
 
     @expose("/mapping/", methods=("POST",))
     def mapping_view(self) -> Answer:
@@ -217,6 +239,7 @@ def _states() -> dict[str, tuple[Any, str]]:
         importing.CHECKED: (_("waiting for confirmation"), "warn"),
         importing.DONE: (_("imported"), "good"),
         importing.CANCELLED: (_("discarded"), "neutral"),
+        importing.UNDONE: (_("undone"), "neutral"),
     }
 
 
