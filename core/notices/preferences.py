@@ -125,7 +125,8 @@ class People:
             return
         if self._defaults is None:
             self._defaults = position_defaults()
-        emails = dict(session().execute(select(User.id, User.email).where(User.id.in_(wanted))).tuples().all())
+        found = session().execute(select(User.id, User.email).where(User.id.in_(wanted)))
+        emails = {row.id: row.email for row in found}
         wishes: dict[int, Wishes] = {}
         own = select(NoticePreference).where(NoticePreference.user_id.in_(wanted))
         for row in session().scalars(own):
