@@ -14,7 +14,7 @@ from core.kernel.database import current_scope, session, system_scope, transacti
 from core.kernel.errors import NotFound
 from core.kernel.ids import read_id
 from core.kernel.jobs import FAILED, WAITING, JobRun
-from core.kernel.outbox import DEAD, Outbox
+from core.kernel.outbox import IS_DEAD, Outbox
 from core.units.models import Unit
 
 VIEW = "job.view"
@@ -25,9 +25,8 @@ def of_unit(unit_id: int) -> Select[tuple[Outbox]]:
 
     Messages are no unit's rows in the sense of the scope, hence the condition.
     """
-    is_top = session().scalar(select(Unit.id).where(Unit.id == unit_id, Unit.parent_id.is_(None))) is not None
-    mine = Outbox.unit_id == unit_id
-    return select(Outbox).where(Outbox.state == DEAD, mine | Outbox.unit_id.is_(None) if is_top else mine)
+    is_top = select(Unit.id).where(Unit.id == unit_id, Unit.parent_id.is_(None)).exists()
+    return select(Outbox).where(IS_DEAD, (Outbox.unit_id == unit_id) | (Outbox.unit_id.is_(None) & is_top))
 
 
 def fetch_letter(raw_id: object, unit_id: int) -> Outbox:
