@@ -161,7 +161,9 @@ def _add_positions() -> None:
             )
             work.rollback()
         held = set(work.scalars(select(Position.code)))
-        work.execute(insert(Position), [row for row in _positions if row["code"] not in held])
+        missing = [row for row in _positions if row["code"] not in held]
+        if missing:
+            work.execute(insert(Position), missing)
 
 
 _positions: list[dict[str, Any]] = []
