@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext as _l
 from jinja2 import ChoiceLoader, FileSystemLoader
 from sqlalchemy.orm import configure_mappers
 
-from core import admin, cli, hookspecs, models, web
+from core import admin, api, cli, hookspecs, models, web
 from core.cases import history, silence
 from core.cases.rules import RULES as CASE_RULES
 from core.cases.rules.places import PLACES
@@ -22,9 +22,12 @@ from core.kernel.database import db, prepare_engine
 from core.kernel.loader import Installed
 from core.kernel.manifest import PluginError
 from core.kernel.settings import ROOT, Settings, engine_options, load_settings
+from core.mail import fetching, outgoing
 from core.notices import wiring as notices
 from core.records import switching
 from core.records.types import record_type, register_extensions, register_type
+from core.reports import own as own_reports
+from core.reports import schedules as report_schedules
 from core.rules import coverage, profiles, registry, rulebook, schedules, ticks, wiring
 from core.tasks import rules as task_rules
 from core.tasks.services import TASK, create_task
@@ -55,6 +58,7 @@ def create_app(overrides: dict[str, Any] | None = None) -> Flask:
     health.init_app(app)
     web.init_app(app)
     admin.init_app(app, _entries(installed))
+    api.init_app(app)
     cli.init_app(app)
     _mount(app, installed)
     return app
@@ -126,13 +130,16 @@ def _declare_services(app: Flask, installed: Installed) -> None:
     """Register what is done outside the screens: jobs, print forms, reports, collections of the API."""
     ask = installed.registry.ask_once
     jobs.register(app, webhooks.JOBS)
+    jobs.register(app, report_schedules.JOBS)
     jobs.register(app, importing.declared_jobs())
     jobs.register(app, notices.JOBS)
+    jobs.register(app, [*fetching.JOBS, *outgoing.JOBS])
     jobs.register(app, [replace(one, plugin=plugin) for plugin, one in ask("jobs")])
     if webhooks.on_event not in outbox.listeners:
         outbox.listeners.append(webhooks.on_event)
     app.extensions["print_forms"] = [replace(one, plugin=plugin) for plugin, one in ask("print_forms")]
-    app.extensions["reports"] = [replace(one, plugin=plugin) for plugin, one in ask("reports")]
+    app.extensions["reports"] = [*own_reports.REPORTS]
+    app.extensions["reports"] += [replace(one, plugin=plugin) for plugin, one in ask("reports")]
     app.extensions["api_resources"] = [replace(one, plugin=plugin) for plugin, one in ask("api_resources")]
 
 

@@ -12,6 +12,7 @@ from .demo import command as demo_command
 from .explain import explain
 from .imports import make_group
 from .jobs import group as jobs_group
+from .mail import group as mail_group
 from .messages import messages
 from .plugins import group as plugins_group
 from .recompute import command as recompute_command
@@ -37,6 +38,7 @@ def init_app(app: Flask) -> None:
         units_group,
         users_group,
         db_group,
+        mail_group,
         plugins_group,
         rehearse_command,
         rules_group,

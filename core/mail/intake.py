@@ -192,8 +192,8 @@ def _crowd(mail: Mail) -> str:
 def _thread(mail: Mail, judged: Judged) -> Record | str | None:
     """Return the record a mail belongs to, None for a new matter, or the reason why somebody must look.
 
-    Who answers one of our mails has it: its id cannot be guessed. Ids of other mails and record numbers can, so they
-    count from people who are part of the conversation only.
+    Who answers one of our mails has it: its id cannot be guessed. Ids of other mails and record numbers can, so
+    they count from people who are part of the conversation only.
     """
     known = _referred(mail, judged)
     ours = next((one for one in known if one.direction == "out"), None)

@@ -16,7 +16,8 @@ from core.kernel.database import current_scope, fetch, session, transaction
 from core.kernel.errors import InvalidData, Refusal, Refused
 from core.kernel.ids import uuid7
 from core.kernel.jobs import Job, Work, enqueue
-from core.notices import smtp
+from core.notices import kinds, smtp
+from core.notices.kinds import Kind
 from core.records.attachments import attach, path_of
 from core.records.engine import (
     answered_before,
@@ -211,11 +212,15 @@ def _subject(record: Record, last: Mail | None) -> str:
     return f"{'Re: ' if last else ''}[{record.number}] {words}".strip()[:300]
 
 
+class TryAgain(Exception):
+    """The mail server did not take a mail for now."""
+
+
 def send(work: Work) -> dict[str, Any]:
     """Send one mail that waits, unless it has gone by now; then its record's timeline says so (a job).
 
     Raises:
-        NotSent: the mail server did not take it; the job comes again.
+        TryAgain: the mail server did not take it; the job comes again.
     """
     unit_id = int(work.unit_id or 0)
     with in_unit(unit_id, read_only=True):
@@ -230,7 +235,7 @@ def send(work: Work) -> dict[str, Any]:
         _failed(unit_id, key, error)
         if error.permanent:
             return {}
-        raise
+        raise TryAgain(str(error.message)) from error
     _sent(unit_id, key)
     return {}
 
@@ -261,14 +266,14 @@ def _locked(mail_id: int) -> Mail:
 def _tell_timeline(record: Record, row: Mail) -> None:
     """What went to the customer stands on the timeline: as progress told, and the first time as our response."""
     flow = flow_of(record)
-    kinds = flow.fact_kinds
+    known = flow.fact_kinds
     moment = clock.now()
     facts = []
-    if "responded" in kinds and not _has_responded(record):
+    if "responded" in known and not _has_responded(record):
         facts.append(
-            append_fact(record, kinds["responded"], at=moment, data={"mail": row.id}, actor_id=row.author_id)
+            append_fact(record, known["responded"], at=moment, data={"mail": row.id}, actor_id=row.author_id)
         )
-    told = kinds.get("progress") or kinds["comment"]
+    told = known.get("progress") or known["comment"]
     note = _said(row)
     facts.append(
         append_fact(record, told, at=moment, data={"mail": row.id}, note=note, visible=True, actor_id=row.author_id)
@@ -313,4 +318,5 @@ def _locked_for(mail_id: object) -> Mail:
     return row
 
 
+kinds.declare(Kind("mail_failed", _l("Your e-mail could not be delivered"), _l("My work")))
 JOBS = (Job(JOB, _l("Send an e-mail"), send),)

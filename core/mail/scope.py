@@ -8,25 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flask import current_app
-from flask_babel import force_locale
 
-from core.kernel.database import ScopedSession, opened_scope
-from core.kernel.i18n import LOCALES
-from core.kernel.scope import Scope
-from core.users.permissions import all_permissions
+from core.kernel.database import ScopedSession, unit_scope
+from core.kernel.i18n import speaking
 
 
 @contextmanager
-def in_unit(unit_id: int, actor_id: int | None = None, *, read_only: bool = False) -> Iterator[ScopedSession]:
-    """Open a session that reaches one unit and may do everything there, speaking the deployment's language."""
-    own = frozenset({unit_id})
-    allowed = {unit_id: frozenset(one.code for one in all_permissions())}
-    scope = Scope(actor_id=actor_id, read=own, write=own, reason="mail", permissions=allowed)
-    settings = current_app.extensions["settings"]
-    with (
-        opened_scope(scope, mode="read" if read_only else "write") as work,
-        force_locale(LOCALES.get(settings.default_locale, LOCALES["zh"])),
-    ):
+def in_unit(unit_id: int, *, read_only: bool = False) -> Iterator[ScopedSession]:
+    """Open a session that may do everything in one unit, speaking the deployment's language."""
+    locale = current_app.extensions["settings"].default_locale
+    with speaking(locale), unit_scope(unit_id, "mail", read_only=read_only) as work:
         yield work
 
 

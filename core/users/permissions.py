@@ -49,6 +49,7 @@ _AUDIT = _l("Audit trail")
 _CALENDAR_KEEPERS = ("gm", "deputy_gm", "service_leader", "branch_head", "system_admin")
 _LEADERS = ("gm", "deputy_gm", "service_leader", "responsible_leader", "branch_head")
 _HEADS = (*_LEADERS, "quality_leader", "dept_manager", "after_sales", "dispatcher", "store_head", "bank_supervisor")
+_MAIL_READERS = (*_HEADS, "after_sales_admin", "reception")
 _CALENDAR_READERS = (
     *_CALENDAR_KEEPERS,
     "quality_leader",
@@ -84,6 +85,8 @@ CORE_PERMISSIONS: tuple[Permission, ...] = (
     Permission("case.import", _l("Import case history"), _CASES),
     Permission("task.handle", _l("Do recurring tasks of others"), _CASES, (*_HEADS, "after_sales_admin")),
     Permission("task.lead", _l("Hand out and cancel recurring tasks"), _CASES, _LEADERS),
+    Permission("mail.view", _l("See the unit's e-mails"), _CASES, _MAIL_READERS),
+    Permission("mail.handle", _l("Deal with e-mails that were put aside"), _CASES, _MAIL_READERS),
     Permission("attachment.view", _l("Open attachments"), _CASES),
     Permission("attachment.add", _l("Add attachments"), _CASES),
     Permission("view.share", _l("Share saved views with the unit"), _CASES),
@@ -97,6 +100,7 @@ CORE_PERMISSIONS: tuple[Permission, ...] = (
     Permission("customer.erase", _l("Erase personal data"), _CUSTOMERS),
     Permission("unit.admin", _l("Manage units"), _UNITS),
     Permission("unit.settings", _l("Change settings of a unit"), _UNITS),
+    Permission("mail.admin", _l("Set up mailboxes"), _UNITS, (*_LEADERS, "system_admin")),
     Permission("stage.admin", _l("Manage stages"), _UNITS),
     Permission("calendar.view", _l("See working calendars"), _UNITS, _CALENDAR_READERS),
     Permission("calendar.admin", _l("Change working calendars and official days"), _UNITS, _CALENDAR_KEEPERS),

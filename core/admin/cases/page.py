@@ -46,7 +46,7 @@ FACTS_SHOWN = 100
 MENU_WEIGHT = 60
 BUTTONS = 5
 # Words of a fact's data that the page shows elsewhere or that only machines read.
-_HIDDEN = frozenset({"attachment", "kind", "from_record", "refusals", "planned", "entered_later"})
+_HIDDEN = frozenset({"attachment", "kind", "from_record", "refusals", "planned", "entered_later", "mail"})
 
 
 @dataclass(frozen=True)
@@ -201,6 +201,10 @@ def _worded(
     if key == "state":
         state = words.known_states(record.type).get(value)
         return _("State"), state.label if state else value
+    if key == "unknown_sender":
+        return _("Sender"), _("an address not on file")
+    if key == "to_ask":
+        return _("Still to ask"), _(", ").join(str(_field_labels().get(name, name)) for name in value)
     if key == "fields":
         return _("Changed"), _(", ").join(str(_field_labels().get(name, name)) for name in value)
     if key == "name" and "attachment" in fact.data:

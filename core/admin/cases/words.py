@@ -27,6 +27,8 @@ DUE_SOON_SECONDS = 4 * 3600
 NOTICES = {
     "assigned": _l("Assigned to you"),
     "chased": _l("Customer chased"),
+    "customer_reply": _l("The customer has replied"),
+    "mail_failed": _l("Your e-mail could not be delivered"),
     "mention": _l("You were mentioned"),
     "routed": _l("Passed to your position by a clause"),
     "comment": _l("New comment"),

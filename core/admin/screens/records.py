@@ -13,6 +13,7 @@ from flask_babel import lazy_gettext as _l
 
 from core.admin.cases import forms, lists, page
 from core.admin.cases.deadlines import DAY_KINDS, deadlines_of
+from core.admin.cases.mails import mails_of, may_write
 from core.admin.cases.money import agreements_of, penalties_of
 from core.admin.categories import SERVICE
 from core.admin.export import attachment as disposition
@@ -105,6 +106,8 @@ class RecordScreen(Screen):
             wanted=agreements_of(record),
             charges=charges_of(record),
             penalties=penalties_of(record),
+            mails=mails_of(record),
+            may_write=may_write(record),
             **shown,
         )
 
