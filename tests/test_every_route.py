@@ -43,7 +43,8 @@ from tests.helpers import as_system, in_scope, login, make_unit, make_user, swit
 
 MARK = "机密甲乙丙"  # stands in everything the other unit owns
 MARKUP = """<i id=x>"'{{7*7}}甲"""  # breaks out of text, of both kinds of quotes, of a template
-STATIC = re.compile(r"(^|\.)static$")
+# Files, and the API: it takes no cookies and is walked by tokens, in test_api_walk.py.
+OTHERS = re.compile(r"(^|\.)static$|^api\.")
 # Pages for everybody: they must not show anything of anybody.
 PUBLIC = {"auth.sign_in_page", "auth.code", "auth.sign_out", "web.set_locale", "health.alive", "health.ready"}
 # Pages of every signed-in person, whatever their position: they show one's own things only.
@@ -99,7 +100,7 @@ class Scene:
         return [
             rule
             for rule in sorted(self.app.url_map.iter_rules(), key=lambda r: (r.endpoint, r.rule))
-            if method in (rule.methods or ()) and not STATIC.search(rule.endpoint)
+            if method in (rule.methods or ()) and not OTHERS.search(rule.endpoint)
         ]
 
     def address(self, rule: Rule, bad: str = "") -> str:

@@ -204,6 +204,7 @@ _BY_TOKEN = (
         ApiToken.revoked_at,
         ApiToken.last_used_at,
         ApiToken.last_address,
+        User.integration,
     )
     .join(ApiToken, ApiToken.user_id == User.id)
     .where(ApiToken.token_hash == bindparam("token"))

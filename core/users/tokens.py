@@ -1,7 +1,7 @@
 """API tokens: bearer secrets, each its user's rights narrowed by scopes and units. Only hashes are kept.
 
-A scope is ``area.read`` or ``area.write`` (writing includes reading), ``*.read``, ``*``, or one of the few permissions
-in ``APART``, which no area includes. Areas are what permissions begin with.
+A scope is ``area.read`` or ``area.write`` (writing includes reading), ``*.read``, ``*``, or one of the few
+permissions in ``APART``, which no area includes. Areas are what permissions begin with.
 """
 
 from __future__ import annotations
@@ -131,10 +131,11 @@ class Token:
     unit_ids: frozenset[int]
     used_at: datetime | None
     address: str
+    integration: bool = False
 
 
 def load(secret: str) -> tuple[Actor, Token] | None:
-    """Find who speaks with a bearer secret, with what the token leaves of their rights; None if it does not hold."""
+    """Find who speaks with a bearer secret, and what it leaves of their rights; None if it does not hold."""
     if not secret.startswith(PREFIX) or not 20 <= len(secret) <= 100:
         return None
     found = actors.load_by_token(token_hash(secret))
@@ -150,6 +151,7 @@ def load(secret: str) -> tuple[Actor, Token] | None:
         frozenset(row.token_units),
         row.last_used_at,
         row.last_address,
+        row.integration,
     )
     return narrowed(actor, token), token
 
@@ -275,7 +277,9 @@ def make_integration(raw: Mapping[str, Any], units: Choices, positions: Choices)
     unit_id, position_id = int(values["unit_id"]), int(values["position_id"])
     if unit_id not in units_where(ADMIN):
         raise NotAllowed(ADMIN)
-    named = services.user_values({"username": values["username"], "name": values["name"][:60], "active": True}, None)
+    named = services.user_values(
+        {"username": values["username"], "name": values["name"][:60], "active": True}, None
+    )
     user = User(**named, integration=True)
     session().add(user)
     session().flush()
@@ -308,7 +312,9 @@ def end_integration(user_id: object) -> None:
 
 def position_choices() -> Choices:
     """Return every position, as (id, title)."""
-    return [(str(one.id), str(one)) for one in session().scalars(select(Position).order_by(Position.sort, Position.id))]
+    return [
+        (str(one.id), str(one)) for one in session().scalars(select(Position).order_by(Position.sort, Position.id))
+    ]
 
 
 def unit_choices(ids: Iterable[int]) -> Choices:

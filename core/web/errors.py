@@ -25,6 +25,7 @@ _TEXTS: dict[int, tuple[Any, Any]] = {
     ),
     404: (_l("Not found"), _l("It does not exist, or it is not yours to see. Check the number or the link.")),
     405: (_l("This address cannot be used like that"), _l("Go back and use the buttons of the page.")),
+    412: (_l("This was changed meanwhile"), _l("Nothing was changed. Read it again, then try again.")),
     409: (_l("This is not possible now"), _l("Nothing was changed.")),
     413: (_l("The file is too large"), _l("Nothing was saved. Make the file smaller or split it.")),
     415: (_l("This kind of content is not accepted"), _l("Nothing was saved.")),
@@ -39,7 +40,18 @@ _TEXTS: dict[int, tuple[Any, Any]] = {
         _l("Nothing was saved. It is busy, full or being changed. Please try again in a minute."),
     ),
 }
-_CODES = {400: "bad_request", 401: "sign_in_needed", 403: "not_allowed", 404: "not_found", 429: "too_many_requests"}
+_CODES = {
+    400: "bad_request",
+    401: "sign_in_needed",
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    412: "stale",
+    413: "too_large",
+    415: "media_type",
+    422: "invalid",
+    429: "too_many_requests",
+}
 
 
 def init_app(app: Flask) -> None:
@@ -97,7 +109,9 @@ def _app_error(error: AppError) -> Any:
         more["refusals"] = [{"code": r.code, "text": str(r.text), "clause": r.clause} for r in error.refusals]
         refusals = error.refusals
     if wants_json():
-        return problem(error.status, error.code, error.title, error.message, **more)
+        answer = problem(error.status, error.code, error.title, error.message, **more)
+        answer.headers.update(getattr(error, "headers", {}))
+        return answer
     own_words = error.message if str(error.message) != str(error.title) else ""
     return error_page(error.status, error.title, own_words, items, refusals)
 

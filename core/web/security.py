@@ -17,8 +17,6 @@ csrf = CSRFProtect()
 limiter = Limiter(
     get_remote_address,
     headers_enabled=True,
-    default_limits=["1200 per minute"],
-    default_limits_exempt_when=lambda: not request.path.startswith("/api/"),
 )
 SIGN_IN_LIMIT = "30 per minute"
 

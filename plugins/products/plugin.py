@@ -13,6 +13,7 @@ from flask_babel import lazy_gettext as _l
 from core.hookspecs import hookimpl
 from core.sdk import (
     AdminEntry,
+    ApiResource,
     Blocker,
     Column,
     Customer,
@@ -21,6 +22,7 @@ from core.sdk import (
     FormSection,
     Importer,
     Panel,
+    Periodic,
     Permission,
     PrintForm,
     Record,
@@ -29,7 +31,7 @@ from core.sdk import (
     Unit,
 )
 
-from . import admin, cli, panels, services, web
+from . import admin, api, cli, panels, services, web
 from . import importers as tables
 
 MENU = _l("Product file")
@@ -86,6 +88,11 @@ def importers() -> list[Importer]:
 
 
 @hookimpl
+def jobs() -> list[Periodic]:
+    return [Periodic("products.link", _l("Link open cases to items imported later"), services.link_waiting, hour=4)]
+
+
+@hookimpl
 def search_sources() -> list[SearchSource]:
     return [SearchSource("items", _l("Items"), services.VIEW, panels.find_items)]
 
@@ -104,6 +111,11 @@ def print_forms() -> list[PrintForm]:
             find=services.get_item,
         ),
     ]
+
+
+@hookimpl
+def api_resources() -> list[ApiResource]:
+    return api.resources()
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, or_, select
-from sqlalchemy.orm import contains_eager, joinedload
+from sqlalchemy.orm import contains_eager, joinedload, selectinload
 
 from core.sdk import (
     OPEN_CATEGORIES,
@@ -164,6 +164,17 @@ def records_of_item(item: Item, *, before: Record | None = None, limit: int = EA
         found = found.where(Record.assignee_id == current_scope().actor_id)
     newest = found.order_by(Record.received_at.desc(), Record.id.desc()).limit(limit)
     return list(session().scalars(newest))
+
+
+def models_in_full(ids: Sequence[int]) -> dict[int, Model]:
+    """Return models by id with category and key parts, in two selects for a whole page."""
+    whole = select(Model).options(joinedload(Model.category), selectinload(Model.key_parts))
+    return {one.id: one for one in session().scalars(whole.where(Model.id.in_(ids)))}
+
+
+def items_in_full(ids: Sequence[int]) -> dict[int, Item]:
+    """Return items by id with model, batch and customer, in one select for a whole page."""
+    return {one.id: one for one in session().scalars(_with_names().where(Item.id.in_(ids)))}
 
 
 def model_codes(ids: Sequence[int]) -> dict[int, str]:
@@ -400,6 +411,24 @@ def link_by_serial(record: Record) -> Item | None:
         session().delete(stale)
         session().flush()
     return None
+
+
+def link_waiting(unit_id: int) -> int:
+    """Link open cases whose item came into the file after them; return how many. Recurring work of each unit."""
+    linked = select(ProductRecord.record_id).where(ProductRecord.record_id == Record.id).exists()
+    waiting = (
+        select(Record, Item)
+        .join(Case, Case.id == Record.id)
+        .join(Item, (Item.unit_id == Record.unit_id) & (Item.serial == Case.serial_text))
+        .where(Record.unit_id == unit_id, Record.category.in_(OPEN_CATEGORIES), Case.serial_text != "", ~linked)
+        .order_by(Record.id)
+        .limit(CHUNK)
+    )
+    with transaction():
+        found = session().execute(waiting).all()
+        for record, item in found:
+            link_record(record, item)
+    return len(found)
 
 
 def served(record_id: object, unit_id: int | None) -> None:

@@ -1,0 +1,1 @@
+"""The resources of the core, a module for each kind."""
