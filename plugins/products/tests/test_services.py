@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from core.jobs import runner
-from core.kernel import outbox
+from core.jobs import recurring, runner
+from core.kernel import clock, outbox
 from core.sdk import Case, InvalidData, NotAllowed, NotFound, Record, fetch, publish, session, transaction
 from plugins.products import fields, services
 from plugins.products.models import Category, Item, KeyPart, Model, ProductRecord
@@ -227,6 +227,24 @@ def test_search_finds_any_part_of_a_serial() -> None:
         for typed in ("00417", "2302-00417", "rb18a 00417"):
             assert [item.id for item in services.search_items(unit.id, typed, 5)] == [item_id], typed
         assert len(services.search_items(unit.id, "空气能", 5)) == 2
+
+
+def test_open_cases_are_linked_at_night_to_items_imported_later() -> None:
+    unit = helpers.make_unit()
+    helpers.switch_on(unit, "products")
+    case_id = add_case(unit, "GD-1", SERIAL, 4)
+    add_case(unit, "GD-2", SERIAL, 4)  # closed: history stays as it was
+    with helpers.as_system() as work:
+        work.get(Record, case_id).category = "open"
+    item_id = add_item(unit)
+    for minute, expected in ((59, {}), (60, {case_id: item_id}), (61, {case_id: item_id})):  # 03:59 in the unit
+        moment = datetime(2026, 3, 8, 19, tzinfo=UTC) + timedelta(minutes=minute)
+        with helpers.current().app_context(), clock.frozen(moment):
+            recurring.publish_due()
+            outbox.deliver_pending(runner.deliver)
+        with staff(unit):
+            links = {row.record_id: row.item_id for row in session().scalars(select(ProductRecord))}
+            assert links == expected
 
 
 def test_closing_a_case_reaches_its_item_through_the_outbox() -> None:
