@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import threading
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from openpyxl import load_workbook
 from sqlalchemy import func, select
 
 from core.customers.models import Customer
+from core.jobs.runner import run_once
 from core.kernel import importing
 from core.kernel.database import fetch, system_scope
 from tests.helpers import as_system, login, make_unit, make_user
@@ -30,12 +30,11 @@ def customers() -> int:
 
 
 def settled(client: FlaskClient, run: str) -> str:
-    """Wait until the background work is over and return the page."""
-    for _ in range(100):
-        if client.get(f"/admin/imports/progress/?id={run}").get_json()["finished"]:
-            return client.get(f"/admin/imports/run/?id={run}").get_data(as_text=True)
-        time.sleep(0.1)
-    raise AssertionError("the import did not end")
+    """Let the background work be done and return the page."""
+    assert not client.get(f"/admin/imports/progress/?id={run}").get_json()["finished"]
+    run_once(client.application)
+    assert client.get(f"/admin/imports/progress/?id={run}").get_json()["finished"]
+    return client.get(f"/admin/imports/run/?id={run}").get_data(as_text=True)
 
 
 def upload(client: FlaskClient) -> str:
@@ -94,7 +93,7 @@ def test_a_check_that_ends_while_the_page_is_built_shows_its_preview(app: Flask,
         thread = threading.Thread(target=check_elsewhere, args=(started.pop(),))
         thread.start()
         thread.join()
-        return {"state": "done", "phase": "check", "done": 1, "total": 1}
+        return {"state": "done", "done": 1, "total": 1, "text": "", "error": ""}
 
     def check_elsewhere(run_id: int) -> None:
         with app.app_context(), system_scope("test"):
@@ -102,3 +101,35 @@ def test_a_check_that_ends_while_the_page_is_built_shows_its_preview(app: Flask,
 
     monkeypatch.setattr(importing, "progress_of", ends_just_now)
     assert tile(client.get(f"/admin/imports/run/?id={run}").get_data(as_text=True), "新增")
+
+
+def test_a_check_may_be_stopped_and_begun_again(app: Flask) -> None:
+    client = login(app.test_client(), make_user(make_unit("HQ"), MAY))
+    run = upload(client)
+    assert "/imports/stop/" in client.get(f"/admin/imports/run/?id={run}").get_data(as_text=True)
+    client.post("/admin/imports/stop/", data={"id": run})
+    run_once(app)
+    with as_system() as work:
+        assert work.get(importing.ImportRun, int(run)).state == importing.STAGED
+    client.post("/admin/imports/mapping/", data={"id": run, "column.name": "1", "column.phone": "4"})
+    assert tile(settled(client, run), "新增")
+
+
+def test_an_import_is_undone_from_its_page(app: Flask) -> None:
+    unit = make_unit("HQ")
+    client = login(app.test_client(), make_user(unit, MAY))
+    run = upload(client)
+    settled(client, run)
+    client.post("/admin/imports/choices/", data={"id": run, "confirm": "1"})
+    assert "/imports/undo/" in settled(client, run)
+    with as_system() as work:
+        work.scalars(select(Customer).where(Customer.number == "C00001")).one().note = "改过"
+    assert client.get("/admin/imports/undo/").status_code == 405
+    stranger = login(app.test_client(), make_user(make_unit("X"), MAY))
+    assert stranger.post("/admin/imports/undo/", data={"id": run}).status_code == 404
+    client.post("/admin/imports/undo/", data={"id": run})
+    page = settled(client, run)
+    assert "C00001" in page and "/imports/undo/" not in page
+    assert customers() == 1
+    client.post("/admin/imports/undo/", data={"id": run})
+    assert customers() == 1 and client.get("/admin/imports/").status_code == 200

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.orm.attributes import NEVER_SET, NO_VALUE
 
 from .bulk import RECORDER, bulk_insert
-from .database import Base, BigId, Json, ScopedSession, UnitScoped, session
+from .database import Base, BigId, Json, ScopedSession, UnitScoped, session, update_rows
 from .errors import ScopeError
 
 CHANGED = _l("Changed since the import")
@@ -36,6 +36,8 @@ CHUNK = 500
 _DERIVED = frozenset({"core_search", "core_import_change"})
 # After the version of a row: its parts came with it and are not noted one by one.
 _WHOLE = "+"
+# Among former values: the version of the row.
+_VERSION = "*"
 Along = Mapping[type[Base], Sequence[type[Base]]]
 
 
@@ -192,11 +194,13 @@ def _former(row: Any) -> dict[str, Any]:
 
 
 def _difference(row: Any, former: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those former values, packed, that differ from the present ones."""
+    """Return those former values, packed, that differ from the present ones; the version under ``_VERSION``."""
     mapper = inspect(type(row))
-    counted = mapper.version_id_col
-    skip = mapper.get_property_by_column(counted).key if counted is not None else ""
-    return {key: _packed(value) for key, value in former.items() if key != skip and getattr(row, key) != value}
+    found = {key: _packed(value) for key, value in former.items() if getattr(row, key) != value}
+    if mapper.version_id_col is not None:
+        found[_VERSION] = str(former[mapper.get_property_by_column(mapper.version_id_col).key])
+        found.pop(mapper.get_property_by_column(mapper.version_id_col).key, None)
+    return found
 
 
 def _packed(value: Any) -> Any:
@@ -264,7 +268,28 @@ def undo(import_id: int, along: Along, progress: Callable[[int, int], object] | 
             progress(count, total)
     mine = delete(ImportChange).where(ImportChange.import_id == import_id)
     session().execute(mine, execution_options=_QUIET)
+    _hand_on(import_id, plan.moved)
     return done
+
+
+def _hand_on(import_id: int, moved: Mapping[tuple[str, int], tuple[str, str]]) -> None:
+    """Let rows that have their former values again count as unchanged for the imports before this one.
+
+    ``moved``: (table, id) -> the version the row had then, and the one it has now.
+    """
+    if not moved:
+        return
+    tables = {name for name, _row_id in moved}
+    kept = ImportChange
+    earlier = select(kept.id, kept.unit_id, kept.table, kept.row_id, kept.after)
+    rows = session().execute(earlier.where(ImportChange.import_id < import_id, ImportChange.table.in_(tables)))
+    changed = []
+    for note_id, unit_id, name, row_id, after in rows.yield_per(5000):
+        then, now = moved.get((name, row_id), ("", ""))
+        if then and after.removesuffix(_WHOLE) == then:
+            whole = _WHOLE if after.endswith(_WHOLE) else ""
+            changed.append({"id": note_id, "unit_id": unit_id, "after": now + whole})
+    update_rows(ImportChange, changed)
 
 
 class _Plan:
@@ -276,6 +301,7 @@ class _Plan:
         self.made: dict[str, dict[int, str]] = {}
         self.changed: dict[str, dict[int, tuple[dict[str, Any], str]]] = {}
         self.kept: dict[tuple[str, int], Any] = {}
+        self.moved: dict[tuple[str, int], tuple[str, str]] = {}
         noted = select(ImportChange.table, ImportChange.row_id, ImportChange.before, ImportChange.after)
         rows = session().execute(noted.where(ImportChange.import_id == import_id).order_by(ImportChange.id))
         for name, row_id, before, after in rows.yield_per(5000):
@@ -411,10 +437,15 @@ class _Plan:
 def _restore(plan: _Plan, name: str, ids: Sequence[int]) -> None:
     model: Any = plan.models[name]
     mapper = inspect(model)
-    for row in session().scalars(select(model).where(model.id.in_(ids))):
+    rows = session().scalars(select(model).where(model.id.in_(ids))).all()
+    for row in rows:
         for key, value in plan.changed[name][row.id][0].items():
-            setattr(row, key, _unpacked(value, mapper.column_attrs[key].columns[0]))
+            if key != _VERSION:
+                setattr(row, key, _unpacked(value, mapper.column_attrs[key].columns[0]))
     session().flush()
+    if mapper.version_id_col is not None:
+        former = plan.changed[name]
+        plan.moved |= {(name, row.id): (former[row.id][0].get(_VERSION, ""), mark(row)) for row in rows}
     session().expunge_all()
 
 

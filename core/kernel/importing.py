@@ -126,8 +126,8 @@ class Importer(ABC):
     seen, ids made. Keep it small: it is the only thing that grows with the file. What ``check_rows`` counts in
     ``memory["notes"]`` (code -> number) is shown under ``note_labels[code]`` and kept as "note:CODE" in the counts.
 
-    So that an import can be undone, rows are written through the session or by ``bulk_insert`` (with ids, but for the
-    parts of a row given before), a change of a part raises the version of what it belongs to, and nothing is
+    So that an import can be undone, rows are written through the session or by ``bulk_insert`` (with ids, but for
+    the parts of a row given before), a change of a part raises the version of what it belongs to, and nothing is
     deleted. ``along`` names for a table those whose rows go with its rows at an undo, in their order.
     """
 
@@ -562,8 +562,8 @@ def why_not_undone(run: ImportRun) -> Any:
 def undo(run_id: int, progress: Progress | None = None) -> ImportRun:
     """Take an import back in one transaction; a second call answers the undone run and changes nothing.
 
-    New rows are removed unless somebody changed them since or something refers to them; changed rows get their former
-    values back unless changed since. What stays is listed by ``kept_rows``.
+    New rows are removed unless somebody changed them since or something refers to them; changed rows get their
+    former values back unless changed since. What stays is listed by ``kept_rows``.
 
     Raises:
         Conflict: not finished, too long ago, or the data changed meanwhile (nothing was undone). NotAllowed.

@@ -92,7 +92,7 @@ class ImportScreen(Screen):
             rows=rows[:ROWS],
             start=start,
             more=len(rows) > ROWS or len(kept) > ROWS,
-            kept=kept[:ROWS],
+            left=kept[:ROWS],
             why_not=importing.why_not_undone(run) if run.state == importing.DONE else "",
             undo_until=run.finished_at + importing.UNDO_FOR if run.finished_at else None,
             step=ROWS,
