@@ -11,12 +11,15 @@ from jinja2 import ChoiceLoader, FileSystemLoader
 from sqlalchemy.orm import configure_mappers
 
 from core import admin, api, cli, hookspecs, models, web
+from core.admin.cases import case_file as case_file_words
 from core.cases import history, silence
 from core.cases.rules import RULES as CASE_RULES
 from core.cases.rules.places import PLACES
 from core.cases.services import CASE, INTAKE_FIELDS
 from core.customers.importing import CustomerImporter
 from core.customers.services import CUSTOMER_FIELDS
+from core.documents import batch, case_file, erasing
+from core.documents import forms as print_forms
 from core.kernel import health, i18n, importing, jobs, loader, migrations, outbox, switches
 from core.kernel.database import db, prepare_engine
 from core.kernel.loader import Installed
@@ -134,10 +137,12 @@ def _declare_services(app: Flask, installed: Installed) -> None:
     jobs.register(app, importing.declared_jobs())
     jobs.register(app, notices.JOBS)
     jobs.register(app, [*fetching.JOBS, *outgoing.JOBS])
+    jobs.register(app, [batch.PRINT_MANY, erasing.DROP_FILES, case_file.MAKE])
     jobs.register(app, [replace(one, plugin=plugin) for plugin, one in ask("jobs")])
     if webhooks.on_event not in outbox.listeners:
         outbox.listeners.append(webhooks.on_event)
-    app.extensions["print_forms"] = [replace(one, plugin=plugin) for plugin, one in ask("print_forms")]
+    app.extensions["print_forms"] = [*print_forms.core_forms(), case_file_words.FORM]
+    app.extensions["print_forms"] += [replace(one, plugin=plugin) for plugin, one in ask("print_forms")]
     app.extensions["reports"] = [*own_reports.REPORTS]
     app.extensions["reports"] += [replace(one, plugin=plugin) for plugin, one in ask("reports")]
     app.extensions["api_resources"] = [replace(one, plugin=plugin) for plugin, one in ask("api_resources")]

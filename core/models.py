@@ -26,6 +26,7 @@ MODULES = (
     "core.cases.models",
     "core.cases.settings",
     "core.documents.models",
+    "core.documents.settings",
     "core.notices.models",
     "core.notices.settings",
     "core.webhooks.models",

@@ -44,10 +44,13 @@ ACTIONS = {
     "customer.merged": _l("Customers merged"),
     "customer.erased": _l("Personal data erased"),
     "customer.key_destroyed": _l("Key of personal data destroyed"),
+    "document.previewed": _l("Form with personal data looked at"),
+    "document.issued": _l("Document issued"),
     "audit.verify": _l("Audit trail verified"),
     "calendar.official": _l("Official days of a year replaced"),
 }
 SUBJECTS = {
+    "core_seal_use": _l("Use of a seal"),
     "core_user": _l("User"),
     "core_user_position": _l("Position of a user"),
     "core_position": _l("Position"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -12,11 +14,26 @@ from core.kernel.database import Base, BigId, Json, UnitScoped, UtcDateTime
 from core.records.models import Attachment, Record
 from core.users.models import User
 
+# Kinds of seals (公章, 合同章, 财务章, 业务章), and the states of a line of their register.
+SEALS = (
+    ("company", _l("Company seal")),
+    ("contract", _l("Contract seal")),
+    ("finance", _l("Finance seal")),
+    ("business", _l("Business seal")),
+)
+WANTED, SEALED, FILED, VOID = "wanted", "sealed", "filed", "void"
+SEAL_STATES = (
+    (WANTED, _l("To be sealed")),
+    (SEALED, _l("Sealed, scan missing")),
+    (FILED, _l("Scan filed")),
+    (VOID, _l("Void")),
+)
+
 
 class Document(UnitScoped, Base):
     """One printed form as it was made: its PDF by hash, and the data it was made from.
 
-    Never changed; a later version follows it.
+    Never changed, a later version follows it; emptied when the customer is erased.
     """
 
     __tablename__ = "core_document"
@@ -33,6 +50,8 @@ class Document(UnitScoped, Base):
     subject: Mapped[str] = mapped_column(String(40))
     subject_id: Mapped[int] = mapped_column(BigId)
     record_id: Mapped[int | None] = mapped_column(ForeignKey("core_record.id"), index=True)
+    # Whose personal data it may hold: what is printed of a customer goes when they are erased.
+    customer_id: Mapped[int | None] = mapped_column(ForeignKey("core_customer.id"), index=True)
     number: Mapped[str] = mapped_column(String(40))
     version: Mapped[int] = mapped_column(default=1)
     locale: Mapped[str] = mapped_column(String(10))
@@ -54,13 +73,31 @@ class SealUse(UnitScoped, Base):
 
     __tablename__ = "core_seal_use"
     __audited__ = True
+    __audit_mask__ = frozenset({"scan_name"})
+    __audit_words__ = MappingProxyType(
+        {
+            "": _l("Use of a seal"),
+            "seal": (_l("Seal"), SEALS),
+            "state": (_l("State"), SEAL_STATES),
+            "document_id": _l("Document"),
+            "copies": _l("Copies"),
+            "purpose": _l("Purpose"),
+            "asked_at": _l("Asked at"),
+            "asked_by": _l("Asked by"),
+            "sealed_at": _l("Sealed at"),
+            "sealed_by": _l("Sealed by"),
+            "scan_sha256": _l("Content of the scan"),
+            "scan_name": _l("Scan"),
+            "scan_id": _l("Scan"),
+            "reason": _l("Reason"),
+        }
+    )
     __table_args__ = (Index("ix_core_seal_use_unit", "unit_id", "id"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     document_id: Mapped[int] = mapped_column(ForeignKey("core_document.id"), index=True)
     seal: Mapped[str] = mapped_column(String(20))
-    # wanted, sealed, filed (the stamped scan is back) or void
-    state: Mapped[str] = mapped_column(String(10), default="wanted")
+    state: Mapped[str] = mapped_column(String(10), default=WANTED)
     copies: Mapped[int] = mapped_column(default=1)
     purpose: Mapped[str] = mapped_column(String(200), default="")
     asked_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +22,7 @@ from core.kernel.fields import normalise
 from core.kernel.settings import Settings
 
 from .engine import append_fact, fetch_visible, flow_of, lock, may_act, require_act
-from .models import Attachment
+from .models import Attachment, Record
 
 MAX_BYTES = 50 * 1024 * 1024
 CHUNK = 256 * 1024
@@ -62,7 +63,17 @@ def folder() -> Path:
 
 def path_of(attachment: Attachment) -> Path:
     """Return where an attachment's bytes lie, by their hash."""
-    return folder() / attachment.sha256[:2] / attachment.sha256
+    return path_of_hash(attachment.sha256)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file in the store: its name made safe, its type read from the content."""
+
+    name: str
+    media_type: str
+    size: int
+    sha256: str
 
 
 def attach(record_id: object, name: str, stream: IO[bytes], *, kind: str = "file", note: str = "") -> Attachment:
@@ -75,35 +86,63 @@ def attach(record_id: object, name: str, stream: IO[bytes], *, kind: str = "file
     clean_name = safe_name(name)
     stored, digest, size = _store(stream)
     try:
-        media_type = sniff(stored, clean_name)
-        with transaction() as work:
+        taken = Kept(clean_name, sniff(stored, clean_name), size, digest)
+        with transaction():
             record = lock(record_id)
             require_act(record, "attachment.add")
-            row = Attachment(
-                record_id=record.id,
-                unit_id=record.unit_id,
-                name=clean_name,
-                media_type=media_type,
-                size=size,
-                sha256=digest,
-                kind=kind,
-                at=clock.now(),
-                actor_id=current_scope().actor_id,
-            )
-            work.add(row)
-            work.flush()
-            append_fact(
-                record,
-                flow_of(record).fact_kinds["attachment"],
-                at=clock.now(),
-                data={"attachment": row.id, "kind": kind, "name": clean_name},
-                note=note,
-            )
+            row = put(record, taken, kind=kind, note=note)
             # Kept before the commit: a row never points at a file that is not there.
             _keep(stored, digest)
             return row
     finally:
         stored.unlink(missing_ok=True)
+
+
+def put(record: Record, kept: Kept, *, kind: str = "file", note: str = "") -> Attachment:
+    """Put a stored file on a locked record's timeline, whoever asks: the caller has checked what they may do."""
+    row = Attachment(
+        record_id=record.id,
+        unit_id=record.unit_id,
+        name=kept.name,
+        media_type=kept.media_type,
+        size=kept.size,
+        sha256=kept.sha256,
+        kind=kind,
+        at=clock.now(),
+        actor_id=current_scope().actor_id,
+    )
+    with transaction() as work:
+        work.add(row)
+        work.flush()
+        append_fact(
+            record,
+            flow_of(record).fact_kinds["attachment"],
+            at=clock.now(),
+            data={"attachment": row.id, "kind": kind, "name": kept.name},
+            note=note,
+        )
+    return row
+
+
+def keep(name: str, stream: IO[bytes]) -> Kept:
+    """Check a file and store it by its hash, for ``put`` or a row of one's own in the same transaction.
+
+    Raises:
+        InvalidData: as ``attach``.
+    """
+    clean_name = safe_name(name)
+    stored, digest, size = _store(stream)
+    try:
+        found = Kept(clean_name, sniff(stored, clean_name), size, digest)
+        _keep(stored, digest)
+        return found
+    finally:
+        stored.unlink(missing_ok=True)
+
+
+def path_of_hash(digest: str) -> Path:
+    """Return where the content of a hash lies."""
+    return folder() / digest[:2] / digest
 
 
 def open_attachment(attachment_id: object) -> tuple[Attachment, Path]:

@@ -89,6 +89,18 @@ CORE_PERMISSIONS: tuple[Permission, ...] = (
     Permission("mail.handle", _l("Deal with e-mails that were put aside"), _CASES, _MAIL_READERS),
     Permission("attachment.view", _l("Open attachments"), _CASES),
     Permission("attachment.add", _l("Add attachments"), _CASES),
+    Permission(
+        "document.print",
+        _l("Print and issue forms of cases (personal data stands in full)"),
+        _CASES,
+        (*_HEADS, "after_sales_admin", "reception"),
+    ),
+    Permission(
+        "document.view", _l("See the list of issued documents"), _CASES, (*_HEADS, "after_sales_admin", "auditor")
+    ),
+    Permission(
+        "seal.handle", _l("Keep seals and their register"), _CASES, (*_LEADERS, "after_sales_admin", "finance")
+    ),
     Permission("view.share", _l("Share saved views with the unit"), _CASES),
     Permission("customer.view", _l("See customers"), _CUSTOMERS),
     Permission("customer.create", _l("Add customers"), _CUSTOMERS),
