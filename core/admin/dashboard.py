@@ -13,6 +13,7 @@ from sqlalchemy.orm import joinedload
 from core.kernel import clock
 from core.kernel.database import session
 from core.kernel.extensions import Unavailable
+from core.notices import kinds
 from core.records.models import OPEN_CATEGORIES, Notice, Record, Reminder
 from core.rules.approvers import VIEW
 from core.rules.obligation_models import OPEN as RUNNING
@@ -20,7 +21,7 @@ from core.rules.obligation_models import Obligation
 from core.tasks.services import TASK
 
 from .approvals import MOST_COUNTED, waiting_count
-from .cases import jobs, lists, words
+from .cases import jobs, lists
 from .listing import ListContext, filtered, read_state
 from .views import list_context, may_here
 
@@ -159,7 +160,7 @@ def context() -> dict[str, Any]:
         "for_position": jobs.waiting_here(g.unit.id, taken_on, SHOWN) if sees_cases and taken_on else [],
         "reminders": reminders(g.actor.id),
         "notices": notices(g.actor.id),
-        "notice_words": words.NOTICES,
+        "notice_title": kinds.title,
         "now": clock.now(),
         "may_register": may_here("case.create"),
     }

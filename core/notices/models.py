@@ -66,6 +66,9 @@ class Robot(UnitScoped, Base):
     version: Mapped[int] = mapped_column(default=1)
     __mapper_args__ = {"version_id_col": version}
 
+    def __str__(self) -> str:
+        return self.name
+
 
 class Delivery(UnitScoped, Base):
     """One message on its way, or sent: to whom, by which channel, what it said. Unique by ``key``."""
@@ -107,3 +110,6 @@ class Delivery(UnitScoped, Base):
     user: Mapped[User | None] = relationship()
     robot: Mapped[Robot | None] = relationship()
     notice: Mapped[Notice | None] = relationship()
+
+    def __str__(self) -> str:
+        return self.subject or self.kind

@@ -24,33 +24,6 @@ CATEGORIES: Choices = (
 )
 CATEGORY_TONES = {OPEN: "info", PAUSED: "paused", SOLVED: "good", CLOSED: "neutral", CANCELLED: "neutral"}
 DUE_SOON_SECONDS = 4 * 3600
-NOTICES = {
-    "assigned": _l("Assigned to you"),
-    "chased": _l("Customer chased"),
-    "customer_reply": _l("The customer has replied"),
-    "mail_failed": _l("Your e-mail could not be delivered"),
-    "mention": _l("You were mentioned"),
-    "routed": _l("Passed to your position by a clause"),
-    "comment": _l("New comment"),
-    "changed": _l("A record you follow moved on"),
-    "penalty.proposed": _l("A penalty proposal names you: you may state your view"),
-    "penalty.agreed": _l("The penalty proposal about you was agreed to"),
-    "penalty.dropped": _l("The penalty proposal about you was dropped"),
-    "penalty.withdrawn": _l("The penalty proposal about you was withdrawn"),
-    "approval.asked": _l("Waiting for your approval"),
-    "approval.reminder": _l("Still waiting for your approval"),
-    "approval.nobody": _l("Nobody can decide this; pass it on"),
-    "approval.agreed": _l("Your request was agreed"),
-    "approval.rejected": _l("Your request was rejected"),
-    "approval.returned": _l("Your request was sent back for more"),
-    "approval.withdrawn": _l("A request was withdrawn"),
-    "due_soon": _l("A time limit is running out"),
-    "broken": _l("A time limit was missed"),
-    "clause": _l("Clauses that concern you have changed"),
-    "webhook.off": _l("A webhook was switched off because nothing reached it"),
-}
-
-
 def state_label(record: Record) -> Any:
     """Name a record's state; one whose plugin is gone shows its code."""
     state = known_states(record.type).get(record.state)

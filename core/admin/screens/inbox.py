@@ -5,17 +5,23 @@ from __future__ import annotations
 from flask import g, redirect, request
 from flask_admin import expose
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from core.admin import dashboard
-from core.admin.cases import words
 from core.admin.categories import WORK
 from core.admin.urls import local_path
 from core.admin.views import Answer, Screen
 from core.kernel import clock
-from core.kernel.database import transaction
+from core.kernel.database import session, transaction
 from core.kernel.extensions import AdminEntry
 from core.kernel.ids import read_id
+from core.notices import kinds
+from core.notices.models import Delivery
+from core.records.models import Notice
 from core.records.services import read_notices
+
+from . import notices
 
 MOST = 200
 
@@ -30,7 +36,16 @@ class InboxScreen(Screen):
         """Show the inbox; ``all=1`` shows what was read too."""
         everything = request.args.get("all") == "1"
         rows = dashboard.notices(g.actor.id, MOST, unread=not everything)
-        return self.render("my/inbox.html", rows=rows, everything=everything, notice_words=words.NOTICES)
+        return self.render("my/inbox.html", rows=rows, everything=everything, notice_title=kinds.title)
+
+    @expose("/sent/")
+    def sent(self) -> Answer:
+        """Show what was sent to the person by e-mail, and what waits for their digest."""
+        mine = select(Delivery).where(Delivery.user_id == g.actor.id).order_by(Delivery.id.desc()).limit(MOST)
+        rows = session().scalars(mine.options(joinedload(Delivery.notice).joinedload(Notice.record))).all()
+        return self.render(
+            "my/sent.html", rows=rows, notice_title=kinds.title, states=notices.STATES, reason=notices.reason
+        )
 
     @expose("/read", methods=("POST",))
     def read(self) -> Answer:
