@@ -18,11 +18,12 @@ from sqlalchemy import select
 from werkzeug.exceptions import HTTPException
 
 from core.admin.audit_words import ACTIONS, COLUMNS, SUBJECTS
-from core.admin.cases.words import CATEGORIES, NOTICES
+from core.admin.cases.words import CATEGORIES
 from core.cases import vocabulary
 from core.cli import catalogues
 from core.customers.services import CUSTOMER_KINDS
 from core.kernel.settings import ROOT
+from core.notices import kinds
 from core.records.models import Record
 from core.records.types import known_states, record_types
 from core.units.services import KINDS
@@ -131,7 +132,9 @@ def _labels() -> Iterator[tuple[str, Any]]:
     lists |= {"categories": CATEGORIES, "customer kinds": CUSTOMER_KINDS, "unit kinds": KINDS}
     for name, pairs in lists.items():
         yield from ((f"{name} {code}", label) for code, label in pairs)
-    for name, words in {"flags": vocabulary.HISTORY_FLAGS, "notices": NOTICES}.items():
+    notices = {one.code: one.title for one in kinds.kinds()}
+    groups = dict(kinds.for_robots())
+    for name, words in {"flags": vocabulary.HISTORY_FLAGS, "notices": notices, "groups": groups}.items():
         yield from ((f"{name} {code}", label) for code, label in words.items())
     yield from ((f"audit {code}", label) for code, label in (ACTIONS | SUBJECTS | COLUMNS).items())
 

@@ -24,6 +24,7 @@ _FOLLOWED = _l("What I follow")
 _TIME = _l("Time limits")
 _APPROVALS = _l("Approvals")
 _RULES = _l("Regulations")
+_SYSTEM = _l("System")
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,12 @@ declare(
     Kind("penalty.agreed", _l("The penalty proposal about you was agreed to"), _RULES),
     Kind("penalty.dropped", _l("The penalty proposal about you was dropped"), _RULES),
     Kind("penalty.withdrawn", _l("The penalty proposal about you was withdrawn"), _RULES),
+    Kind(
+        "webhook.off",
+        _l("A webhook was switched off because nothing reached it"),
+        _SYSTEM,
+        page="webhooks.index_view",
+    ),
     Kind("clause", _l("Clauses that concern you have changed"), _RULES, DIGEST, page="clause_changes.index"),
 )
 

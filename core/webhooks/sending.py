@@ -21,13 +21,13 @@ from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.orm import joinedload
 
 from core.kernel import clock, outgoing
-from core.kernel.database import after_commit, fetch, insert_once, session, transaction
+from core.kernel.database import fetch, insert_once, session, transaction
 from core.kernel.errors import AppError
 from core.kernel.extensions import Event
 from core.kernel.jobs import Job, Periodic, Work, enqueue
 from core.kernel.secrets import unseal
-from core.records import ports
 from core.records.models import Notice, Record
+from core.records.services import put_notices
 from core.units.facts import unit_facts
 from core.users.models import Position
 from core.users.services import holders
@@ -229,11 +229,10 @@ def _given_up(webhook_id: int, *, at_once: bool) -> None:
         return
     hook.active = False
     moment = clock.now()
-    session().add_all(
+    put_notices(
         Notice(user_id=one, unit_id=hook.unit_id, kind=OFF_NOTICE, text=hook.name, at=moment)
         for one in _keepers(hook.unit_id)
     )
-    after_commit(lambda: [tell() for tell in ports.told])
 
 
 def _keepers(unit_id: int) -> set[int]:

@@ -24,6 +24,8 @@ CATEGORIES: Choices = (
 )
 CATEGORY_TONES = {OPEN: "info", PAUSED: "paused", SOLVED: "good", CLOSED: "neutral", CANCELLED: "neutral"}
 DUE_SOON_SECONDS = 4 * 3600
+
+
 def state_label(record: Record) -> Any:
     """Name a record's state; one whose plugin is gone shows its code."""
     state = known_states(record.type).get(record.state)
