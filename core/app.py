@@ -11,6 +11,7 @@ from jinja2 import ChoiceLoader, FileSystemLoader
 from sqlalchemy.orm import configure_mappers
 
 from core import admin, api, cli, hookspecs, models, web
+from core.admin import export
 from core.admin.cases import case_file as case_file_words
 from core.cases import history, silence
 from core.cases.rules import RULES as CASE_RULES
@@ -134,7 +135,7 @@ def _declare_services(app: Flask, installed: Installed) -> None:
     ask = installed.registry.ask_once
     jobs.register(app, webhooks.JOBS)
     jobs.register(app, report_schedules.JOBS)
-    jobs.register(app, importing.declared_jobs())
+    jobs.register(app, [*importing.declared_jobs(), *export.declared_jobs()])
     jobs.register(app, notices.JOBS)
     jobs.register(app, [*fetching.JOBS, *outgoing.JOBS])
     jobs.register(app, [batch.PRINT_MANY, erasing.DROP_FILES, case_file.MAKE])

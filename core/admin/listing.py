@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 PAGE_SIZES = (25, 50, 100)
 PAGE_SIZE = 50
 COUNT_CAP = 10_000
-EXPORT_CAP = 100_000
 # Words of the URL that are the list's own; a filter's values stand under ``f_`` and its key.
 CURSOR, ORDER, SIZE, SEARCH, QUICK, UNITS, COLUMNS = "cursor", "order", "size", "search", "quick", "units", "cols"
 Args = Mapping[str, list[str]]
@@ -515,19 +514,20 @@ def count_text(spec: ListSpec, args: Args, context: ListContext) -> str:
 
 
 def all_rows(
-    state: ListState, context: ListContext, cap: int = EXPORT_CAP, chunk: int = 1000
+    state: ListState, context: ListContext, cap: int | None = None, chunk: int = 1000
 ) -> Iterator[Sequence[Any]]:
-    """Walk every row the filters leave, in order, in chunks, so that memory stays flat."""
+    """Walk every row the filters leave (at most ``cap``), in order, in chunks, so that memory stays flat."""
     base = filtered(state, context)
     position: tuple[Any, ...] = ()
     left = cap
-    while left > 0:
+    while left is None or left > 0:
         statement = _ordered(base, state.ordering, position, backwards=False)
-        rows = list(session().scalars(statement.limit(min(chunk, left))).unique())
+        rows = list(session().scalars(statement.limit(chunk if left is None else min(chunk, left))).unique())
         if not rows:
             return
         if state.spec.prepare:
             state.spec.prepare(rows)
         yield rows
         position = state.ordering.values(rows[-1])
-        left -= len(rows)
+        if left is not None:
+            left -= len(rows)

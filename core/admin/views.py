@@ -7,10 +7,11 @@ service inside one ``transaction()``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import Response, abort, flash, g, jsonify, redirect, request
+from flask import Response, abort, flash, g, jsonify, redirect, request, url_for
 from flask_admin import BaseView, expose
 from flask_admin.contrib.sqla import ModelView
 from flask_babel import gettext as _
@@ -18,8 +19,9 @@ from sqlalchemy import select
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.wrappers import Response as BaseResponse
 
-from core.kernel.database import current_scope, db, fetch, session, transaction
+from core.kernel.database import current_scope, db, fetch, release, session, transaction
 from core.kernel.errors import AppError, Conflict, InvalidData, NotAllowed, NotFound
+from core.kernel.exporting import FILE_TYPES
 from core.kernel.fields import Field, label_of
 from core.kernel.switches import is_enabled
 from core.users.permissions import units_where
@@ -158,6 +160,7 @@ class ListScreen(Gated):
             create_url=self.create_url(),
             create_label=self.create_label or _("New"),
             may_export=bool(self.export_permission) and may_here(self.export_permission),
+            file_types=FILE_TYPES,
         )
 
     @expose("/count/")
@@ -167,12 +170,29 @@ class ListScreen(Gated):
 
     @expose("/export/", methods=("POST",))
     def export_view(self) -> Answer:
-        """Send the view as a workbook: same columns, filters and rights. Logged, hence a POST."""
+        """Send the view as a file: same columns, filters and rights; a long one is written by a job. Logged."""
+        context, spec, args = self.export_context(), self.list_spec(), self.list_args()
+        file_type = export.checked_type(request.form.get("format"))
+        with self.export_scope():
+            if not export.is_long(spec, args, context):
+                return export.send(spec, args, context, file_type)
+        release()
+        return redirect(url_for("jobs.run_view", id=export.start(self, spec, args, g.unit.id, file_type).id))
+
+    def export_context(self) -> ListContext:
+        """Return who exports, limited to where they may.
+
+        Raises:
+            NotAllowed: nowhere.
+        """
         if not self.export_permission or not may_here(self.export_permission):
             raise NotAllowed(self.export_permission)
         seen = self.list_context()
-        taken = replace(seen, units=seen.units & units_where(self.export_permission))
-        return export.send(self.list_spec(), self.list_args(), taken)
+        return replace(seen, units=seen.units & units_where(self.export_permission))
+
+    def export_scope(self) -> AbstractContextManager[Any]:
+        """Return the scope an export reads in; a list of the whole deployment overrides this."""
+        return nullcontext()
 
     @expose("/saved/", methods=("POST",))
     def saved_view(self) -> Answer:

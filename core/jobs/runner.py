@@ -107,6 +107,7 @@ def drop_old(keep: timedelta = KEEP) -> int:
     Old sign-in attempts and the files of old imports go as well.
     """
     importing.remove_old_files()
+    importing.purge_changes()
     jobs.purge_results()
     sign_in.forget_old_tries()
     messages = outbox.purge_delivered(keep)
