@@ -67,8 +67,9 @@ from core.records.workflow import (
     WorkflowExtension,
     make_workflow,
 )
+from core.reports import periods as report_periods
 from core.rules import approvals, charges, excuses, penalties
-from core.rules.clocks import Term
+from core.rules.clocks import Term, add_months
 from core.rules.effective import effective
 from core.rules.kinds import (
     ApprovalRule,
@@ -164,6 +165,7 @@ __all__ = [
     "Work",
     "Workflow",
     "WorkflowExtension",
+    "add_months",
     "after_commit",
     "append_fact",
     "approvals",
@@ -197,6 +199,7 @@ __all__ = [
     "read_id",
     "record_audit",
     "record_fact",
+    "report_periods",
     "require",
     "search",
     "session",

@@ -14,7 +14,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from core.kernel.errors import NotFound
 
-LINE, BARS = "line", "bars"
+LINE, BARS, NUMBERS = "line", "bars", "numbers"
 SIZES = {"wide": (620, 300), "narrow": (340, 260)}
 FONT = '"PingFang SC", "Noto Sans SC", "Noto Sans CJK SC", "Microsoft YaHei", system-ui, sans-serif'
 INK, MUTED, GRID = "#1b2434", "#566176", "#e2e7ef"
@@ -26,7 +26,10 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def address(kind: str, labels: Sequence[str], series: Sequence[tuple[str, Sequence[float | None]]]) -> str:
-    """Return the signed word under which ``picture`` draws percentages by label, one or more series of them."""
+    """Return the signed word under which ``picture`` draws one or more series of values by label.
+
+    They are percentages, but for ``NUMBERS``: bars as long as they need be.
+    """
     return str(_signer().dumps([kind, list(labels), [[str(name), list(values)] for name, values in series]]))
 
 
@@ -57,8 +60,8 @@ def _draw(kind: str, labels: list[str], series: list[Any], size: str) -> str:
     make = pygal.Line if kind == LINE else pygal.HorizontalBar
     width, height = SIZES[size]
     many = len(labels) > 6
-    if kind == BARS:
-        if size == "narrow":
+    if kind != LINE:
+        if kind == BARS and size == "narrow":
             labels = [one.partition(" ")[0] for one in labels]
         height = 70 + 30 * len(labels) * len(series)
     chart = make(
@@ -69,11 +72,10 @@ def _draw(kind: str, labels: list[str], series: list[Any], size: str) -> str:
         show_legend=len(series) > 1,
         legend_at_bottom=True,
         legend_box_size=10,
-        range=(0, 100),
-        y_labels=(0, 50, 100),
+        **({} if kind == NUMBERS else {"range": (0, 100), "y_labels": (0, 50, 100)}),
         # A year of numbers has no room on a phone: they stand in the table.
         print_values=not (kind == LINE and many and size == "narrow"),
-        value_formatter=lambda value: "" if value is None else f"{value:.0f}%" if many else f"{value:g}%",
+        value_formatter=lambda value: _said(value, kind, many),
         margin=8,
         margin_left=8 + (0 if kind == LINE else _wide(labels)),
         margin_right=44,
@@ -92,6 +94,14 @@ def _draw(kind: str, labels: list[str], series: list[Any], size: str) -> str:
         chart.add(name, values[::step])
     drawn: str = chart.render()
     return drawn
+
+
+def _said(value: float | None, kind: str, many: bool) -> str:
+    if value is None:
+        return ""
+    if kind == NUMBERS:
+        return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+    return f"{value:.0f}%" if many else f"{value:g}%"
 
 
 def _wide(labels: Sequence[str]) -> int:

@@ -106,7 +106,9 @@ class PrintForm:
     ``subject``: a record type's code, ``customer``, or a plugin's own word (``products:item``), for which ``find``
     looks the thing up by id inside the scope. ``data(thing)`` answers plain JSON, the only thing the template sees
     beside the frame (company, number, seal, QR, language). ``seal``: the kind of seal it gets, or ''. ``label``: a
-    small sticker, printed many to a sheet and not archived.
+    small sticker, printed many to a sheet and not archived: its ``data`` answers ``number``, ``kind``, up to three
+    ``lines`` and ``url``, the page its QR leads to; ``template`` '' is the house's drawing. ``files(data)`` answers
+    pictures and PDFs by name, which the template finds under ``/files/``.
     """
 
     code: str
@@ -118,25 +120,32 @@ class PrintForm:
     seal: str = ""
     label: bool = False
     find: Callable[[object], Any] | None = None
+    files: Callable[[Mapping[str, Any]], Mapping[str, bytes]] | None = None
     plugin: str = ""
 
 
 @dataclass(frozen=True)
 class ReportColumn:
-    """A column of a report. ``kind``: text, number, money, percent, date, moment. ``total``: summed at the foot."""
+    """A column of a report. ``kind``: text, number, money, percent, date, moment. ``total``: summed at the foot.
+
+    ``share``: (part, whole), two summed columns; the column is worked out from them in every row, subtotal and
+    total, and ``rows`` leaves it out (``kind`` percent).
+    """
 
     code: str
     label: Any
     kind: str = "text"
     total: bool = False
+    share: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Report:
     """A report (报表). ``rows(units, values)`` yields one mapping per row, column code -> value, in order.
 
-    ``units`` are the unit ids it covers, ``values`` the cleaned ``filters``. ``group_by`` names columns to
-    group by; ``chart`` is (column of the labels, column of the numbers) or None.
+    ``units`` are the unit ids it covers, the one it is asked in first; ``values`` the cleaned ``filters``. Numbers
+    are int or Decimal, texts in the reader's language. The first column is a text. ``group_by`` names the columns
+    a reader may group by; ``chart`` is (column of the labels, column of the numbers) or None.
     """
 
     code: str

@@ -26,6 +26,7 @@ from core.sdk import (
     Permission,
     PrintForm,
     Record,
+    Report,
     SearchSource,
     Tile,
     Unit,
@@ -33,6 +34,7 @@ from core.sdk import (
 
 from . import admin, api, cli, panels, services, web
 from . import importers as tables
+from . import reports as own_reports
 
 MENU = _l("Product file")
 OFFICE = ("after_sales", "after_sales_admin", "dept_manager", "store_head", "product_management", "warehouse")
@@ -95,6 +97,11 @@ def jobs() -> list[Periodic]:
 @hookimpl
 def search_sources() -> list[SearchSource]:
     return [SearchSource("items", _l("Items"), services.VIEW, panels.find_items)]
+
+
+@hookimpl
+def reports() -> list[Report]:
+    return [own_reports.ITEMS]
 
 
 @hookimpl
