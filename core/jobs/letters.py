@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Select, select, update
 
-from core.kernel import outbox
+from core.kernel import jobs, outbox
 from core.kernel.access import require
 from core.kernel.audit import record_audit
-from core.kernel.database import current_scope, session, system_scope, transaction
+from core.kernel.database import current_scope, session, transaction
 from core.kernel.errors import NotFound
 from core.kernel.ids import read_id
 from core.kernel.jobs import FAILED, WAITING, JobRun
@@ -89,10 +89,7 @@ def fetch_run(raw_id: object) -> JobRun:
     Raises:
         NotFound: none, or somebody else's.
     """
-    key = read_id(raw_id)
-    actor_id = current_scope().actor_id
-    with system_scope("own job", actor_id, read_only=True) as work:
-        run = work.get(JobRun, key) if key is not None else None
+    run = jobs.find(read_id(raw_id))
     if run is None or not may_see(run):
         raise NotFound()
     return run

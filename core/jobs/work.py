@@ -62,8 +62,7 @@ def gave_up(message: Outbox) -> None:
     """Tell whoever watches that no further try is made."""
     if "run" not in message.payload:
         return
-    with system_scope("job", read_only=True) as work:
-        run = work.get(JobRun, int(message.payload["run"]))
+    run = jobs.find(int(message.payload["run"]))
     if run is None or run.state in jobs.ENDED:
         return
     with speaking(run.locale):
@@ -107,8 +106,7 @@ def _scope(actor_id: int | None, unit_id: int | None) -> Iterator[None]:
 
 
 def _run_watched(run_id: int, message: Outbox) -> None:
-    with system_scope("job", read_only=True) as work:
-        run = work.get(JobRun, run_id)
+    run = jobs.find(run_id)
     if run is None or run.state in jobs.ENDED:
         return
     if jobs.is_cancel_asked(run):

@@ -216,6 +216,17 @@ def start(name: str, unit_id: int, payload: Mapping[str, Any], title: Any, key: 
         return run
 
 
+def find(run_id: int | None) -> JobRun | None:
+    """Return a piece of watched work as it stands now, detached; the caller checks who may see it.
+
+    It is read in a session of its own, which waits for nobody's lock: not even for the work's own.
+    """
+    if run_id is None:
+        return None
+    with system_scope("job", read_only=True) as work:
+        return work.get(JobRun, run_id)
+
+
 def message_key(run: JobRun) -> str:
     """Return the key of the message that does a piece of watched work."""
     return f"job:{run.key}"[:120]

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,10 +20,14 @@ from flask import Flask, current_app
 log = logging.getLogger(__name__)
 
 
+IDLE = 5.0  # seconds without anything in hand after which the thread ends
+
+
 @dataclass
 class _Held:
     renew: Callable[[], object]
-    since: float = field(default_factory=time.monotonic)
+    every: float
+    next_at: float
 
 
 class Keeper:
@@ -31,8 +35,9 @@ class Keeper:
 
     def __init__(self) -> None:
         self._held: dict[int, _Held] = {}
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._looks_at = 0.0
 
     def holds(self, message_id: int) -> bool:
         """Tell whether this process has the message in hand."""
@@ -41,37 +46,42 @@ class Keeper:
     @contextmanager
     def hold(self, message_id: int, seconds: float, renew: Callable[[], object]) -> Iterator[None]:
         """Call ``renew`` every third of ``seconds`` inside the block, in the keeper's thread."""
-        with self._lock:
-            self._held[message_id] = _Held(renew)
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, args=(seconds / 6,), name="leases", daemon=True)
+        every = seconds / 3
+        held = _Held(renew, every, time.monotonic() + every)
+        with self._changed:
+            self._held[message_id] = held
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
                 self._thread.start()
+            elif held.next_at < self._looks_at:
+                self._changed.notify()
         try:
             yield
         finally:
-            with self._lock:
+            with self._changed:
                 self._held.pop(message_id, None)
 
-    def _run(self, pause: float) -> None:
-        idle = 0
+    def _run(self) -> None:
         while True:
-            time.sleep(pause)
-            with self._lock:
-                old = [one for one in self._held.values() if time.monotonic() - one.since > 2 * pause]
-                idle = 0 if self._held else idle + 1
-                if idle > 2:
+            with self._changed:
+                now = time.monotonic()
+                self._looks_at = min((one.next_at for one in self._held.values()), default=now + IDLE)
+                was_idle = not self._held
+                self._changed.wait(max(0.0, self._looks_at - now))
+                if was_idle and not self._held and time.monotonic() >= self._looks_at:
                     self._thread = None
                     return
-            for one in old:
+                due = [one for one in self._held.values() if one.next_at <= time.monotonic()]
+            for one in due:
                 self._renew(one)
 
     @staticmethod
     def _renew(one: _Held) -> None:
         try:
             one.renew()
-        except Exception:  # the next turn tries again; two more come before the lease ends
+        except Exception:  # the next turn tries again; another comes before the lease ends
             log.exception("a lease could not be renewed")
-        one.since = time.monotonic()
+        one.next_at = time.monotonic() + one.every
 
 
 keeper = Keeper()
