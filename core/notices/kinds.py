@@ -116,7 +116,7 @@ declare(
 
 def kind(code: str) -> Kind:
     """Return a kind; one that nobody declared goes by its code."""
-    return _KINDS.get(code) or Kind(code, code, _l("Others"))
+    return _KINDS.get(code) or Kind(code, code, _l("Other notices"))
 
 
 def kinds() -> list[Kind]:

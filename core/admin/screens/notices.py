@@ -301,7 +301,7 @@ LOG = ListSpec(
         ListColumn("whom", _l("To whom"), _whom),
         ListColumn("channel", _l("Way"), lambda row: WAYS.get(row.channel, row.channel)),
         ListColumn("address", _l("Address"), lambda row: row.address),
-        ListColumn("subject", _l("Subject"), lambda row: row.subject),
+        ListColumn("subject", _l("Subject line"), lambda row: row.subject),
         ListColumn("created", _l("When"), lambda row: row.created_at, "moment", order="newest"),
         ListColumn("sent", _l("Sent at"), lambda row: row.sent_at, "moment"),
         ListColumn("error", _l("Reason"), reason),
