@@ -85,7 +85,7 @@ def judge(raw: bytes, own: str = "", own_addresses: Sequence[str] = ()) -> Judge
         found = _content(message, found)
         return _verdict(message, found, own, {one.lower() for one in own_addresses})
     except RecursionError:
-        return replace(found, verdict=QUARANTINED, reason="too_deep")
+        return replace(_head(raw, found), verdict=QUARANTINED, reason="too_deep")
     except Exception:  # bytes from outside: whatever a library stumbles over, the mail is kept and looked at
         log.exception("a mail cannot be read")
         return replace(found, verdict=QUARANTINED, reason="unreadable")
@@ -177,7 +177,7 @@ def address(value: str) -> tuple[str, str]:
     angled = _ANGLED.search(value)
     found = angled or _BARE.search(value)
     if found is None:
-        return words.one_line(words.header(value), 120).strip("\"' "), ""
+        return words.one_line(words.header(value), 120).strip("\"'<>@ "), ""
     plain = _ascii(found.group(1) if angled else found.group(0)).lower()
     name = words.one_line(words.header(value[: found.start()]).strip("\"'“” ,"), 120) if angled else ""
     return name.replace('\\"', '"').strip("\"' "), plain if _usable(plain) else ""
@@ -328,10 +328,13 @@ def _disposition(part: Message) -> str:
 def _file_name(part: Message) -> str:
     """Return the name of a part; programs write it in four ways, and some put bare bytes."""
     for head, key in (("Content-Disposition", "filename"), ("Content-Type", "name")):
-        if not _one(part, head):
+        value = _one(part, head)
+        if not value:
             continue
+        bare = Message()
+        bare[head] = words.decode(value.encode("utf-8", "surrogateescape")).replace("\r", "").replace("\n", " ")
         try:
-            given = part.get_param(key, header=head, unquote=True)
+            given = bare.get_param(key, header=head, unquote=True)
         except Exception:  # noqa: S112 - the parameters of a header of any bytes; then there is no name
             continue
         if isinstance(given, tuple):

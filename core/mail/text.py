@@ -129,7 +129,7 @@ _QUOTE_MARK = re.compile(
     r"gmail_quote|divRplyFwdMsg|appendonsend|isReplyContent|includetail|foxmail.?quote|ntes.?quote|yahoo_quoted",
     re.I,
 )
-QUOTED_HERE = "\x1e"  # stands in the text of HTML where its quote begins
+QUOTED_HERE = "\ue000"  # stands in the text of HTML where its quote begins
 
 
 def from_html(source: str) -> str:
@@ -138,14 +138,14 @@ def from_html(source: str) -> str:
     lowered = source.lower()
     if len(lowered) != len(source):  # a few letters change their length
         lowered = "".join(c.lower() if c.isascii() else c for c in source)
-    out: list[str] = []
-    at, link = 0, ""
+    page = _Page()
+    at = 0
     while at < len(source):
         start = source.find("<", at)
         if start < 0:
-            out.append(_flow(source[at:]))
+            page.text(source[at:])
             break
-        out.append(_flow(source[at:start]))
+        page.text(source[at:start])
         if source.startswith("<!--", start):
             close = source.find("-->", start + 4)
             at = len(source) if close < 0 else close + 3
@@ -158,29 +158,67 @@ def from_html(source: str) -> str:
         found = _TAG.match(inside)
         name = found.group(1).lower() if found else ""
         if name in _DROPPED and not inside.startswith("/"):
-            if inside.endswith("/"):
-                continue
-            end = lowered.find(f"</{name}", at)
+            end = at if inside.endswith("/") else lowered.find(f"</{name}", at)
             at = len(source) if end < 0 else end
             continue
-        if name == "blockquote" or (name and "=" in inside and _QUOTE_MARK.search(inside[:500])):
-            out.append("\n" + ("" if inside.startswith("/") else QUOTED_HERE + "\n"))
-        elif name in _BREAKS:
-            out.append("\n")
-        elif name in ("td", "th"):
-            out.append(" ")
-        elif name == "a":
-            if inside.startswith("/") and link and link not in "".join(out[-6:]):
-                out.append(f" <{link}>")
-            target = _HREF.search(inside[:1000])
-            link = html.unescape(target.group(1)) if target else ""
-    text = plain_keeping(html.unescape("".join(out)))
-    lines = [" ".join(line.split(" ")).strip() for line in text.split("\n")]
+        page.tag(name, inside)
+    text = plain_keeping(html.unescape("".join(page.out)))
+    lines = [line.strip() for line in text.split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
+class _Page:
+    """The words of a page as they are put together."""
+
+    def __init__(self) -> None:
+        self.out: list[str] = []
+        self.fresh = True  # whether a line has just begun
+        self.link = ""
+        self.linked = 0  # where the words of the link begin
+
+    def text(self, words: str) -> None:
+        words = _flow(words)
+        if words and not (self.fresh and not words.strip()):
+            self.out.append(words)
+            self.fresh = False
+
+    def tag(self, name: str, inside: str) -> None:
+        closes = inside.startswith("/")
+        if name == "blockquote" or (name and "=" in inside and _QUOTE_MARK.search(inside[:500])):
+            self._break()
+            if not closes:
+                self.out.append(f"{QUOTED_HERE}\n")
+        elif name == "includetail":
+            self._break()
+        elif name == "br":
+            self.out.append("\n")
+            self.fresh = True
+        elif name in _BREAKS:
+            self._break()
+        elif name in ("td", "th"):
+            self.text(" ")
+        elif name == "a":
+            self._anchor(inside, closes)
+
+    def _anchor(self, inside: str, closes: bool) -> None:
+        if closes:
+            shown = "".join(self.out[self.linked :][-20:])
+            if self.link and self.link not in shown:
+                self.out.append(f" <{self.link}>")
+            self.link = ""
+            return
+        target = _HREF.search(inside[:1000])
+        self.link = target.group(1) if target else ""
+        self.linked = len(self.out)
+
+    def _break(self) -> None:
+        if not self.fresh:
+            self.out.append("\n")
+            self.fresh = True
+
+
 def _flow(text: str) -> str:
-    return re.sub(r"[ \t\r\n\f]+", " ", text).replace(QUOTED_HERE, "")
+    return re.sub(r"[ \t\r\n\f]+", " ", text.replace("&nbsp;", " ")).replace(QUOTED_HERE, "")
 
 
 def plain_keeping(text: str) -> str:
