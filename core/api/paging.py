@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import Select, func, literal, select, tuple_
 
-from core.kernel.database import session
+from core.kernel.database import UtcDateTime, session
 from core.kernel.errors import InvalidData
 
 from .reading import Param
@@ -52,7 +52,7 @@ class Order:
     def read(self, packed: Sequence[Any]) -> tuple[Any, ...]:
         """Read what ``place`` said; nothing is the beginning."""
         pairs = zip(packed, self.columns, strict=bool(packed))
-        return tuple(datetime.fromisoformat(v) if c.type.python_type is datetime else v for v, c in pairs)
+        return tuple(datetime.fromisoformat(v) if isinstance(c.type, UtcDateTime) else v for v, c in pairs)
 
 
 def write_cursor(name: str, place: Sequence[Any]) -> str:

@@ -138,6 +138,7 @@ class _Collection:
         given = with_ids(fields, with_defaults(fields, typed(fields, body())))
         make: Any = self.resource.create
         row, replayed = once(unit_id, body(), lambda: make(unit_id, given), self._one, lambda made: made.id)
+        session().refresh(row)
         return self._reply(row, status=201, location=f"/api/v1{self.path}/{row.id}", replayed=replayed)
 
     def change(self, id: str) -> Reply:
@@ -155,6 +156,7 @@ class _Collection:
                     raise Stale()
             alter(row, given)
         read_on()
+        session().refresh(row)  # as the database keeps it: 12.5 is 12.50 there
         return self._reply(row)
 
     # inside

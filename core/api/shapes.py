@@ -1,7 +1,7 @@
 """What goes in and out as data: shapes of answers, forms as JSON Schema, and the check of JSON types.
 
-A shape maps names to kinds: string, integer, number, money, boolean, date, moment, uid, object (``?`` behind it: may
-be null), ``#`` and the name of a shared shape, a list of one kind, another shape. The same shapes write the answers' JSON Schema and turn rows to JSON.
+A shape maps names to kinds: string, integer, number, money, boolean, date, moment, uid, object (``?`` behind it:
+may be null), ``#`` and the name of a shared shape, a list of one kind, or another shape.
 """
 
 from __future__ import annotations
