@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import tempfile
 import threading
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -47,7 +48,7 @@ def compile_pdf(template: Path, data: Mapping[str, Any], files: Mapping[str, byt
 
     ``template`` may import ``/print/frame.typ`` and files of its own folder. Control and direction characters in
     the data are left out. The same data at the same moment gives the same bytes. Safe in threads. ``files``:
-    pictures and PDFs the template shows, found as ``/files/<name>``.
+    pictures and PDFs the template shows, found as ``/files/<name>``; it then sees no other file of its folder.
 
     Raises:
         NotPrintable: a character that the font has not.
@@ -102,14 +103,21 @@ class _Press:
         inputs = {"data": json.dumps(given, ensure_ascii=False), "fonts": json.dumps(self._families)}
         with self._lock:
             # The compiler forgets files held in memory after each run, so they are handed over again.
-            held = {**self._files, **{f"files/{name}": content for name, content in (files or {}).items()}}
-            return self._compile(held, inputs, stamp)
+            if not files:
+                return self._compile(inputs, stamp, str(self._template.parent))
+            # Files held in memory are text to it: pictures lie on the disk for as long as it runs.
+            with tempfile.TemporaryDirectory(prefix="print-") as root:
+                (Path(root) / "files").mkdir()
+                for name, content in files.items():
+                    (Path(root) / "files" / name).write_bytes(content)
+                return self._compile(inputs, stamp, root)
 
-    def _compile(self, held: Mapping[str, bytes], inputs: Mapping[str, str], stamp: int) -> bytes:
+    def _compile(self, inputs: Mapping[str, str], stamp: int, root: str) -> bytes:
         import typst
 
         try:
-            return bytes(self._compiler.compile(held, format="pdf", sys_inputs=inputs, timestamp=stamp))
+            made = self._compiler.compile(self._files, format="pdf", sys_inputs=inputs, timestamp=stamp, root=root)
+            return bytes(made)
         except typst.TypstError as error:
             # The data or a picture in it does not suit the template: nothing a reader of the message can mend here.
             log.exception("print template %s", self._template)

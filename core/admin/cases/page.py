@@ -21,6 +21,7 @@ from core.cases import vocabulary
 from core.cases.rules import who
 from core.cases.services import INTAKE_FIELDS
 from core.cases.workflow import fields_now, position_choices
+from core.documents.services import offered as printable_forms
 from core.kernel.access import may
 from core.kernel.database import session
 from core.kernel.extensions import Unavailable
@@ -94,7 +95,7 @@ def steps(record: Record) -> tuple[list[Button], list[Button], list[Closed]]:
     buttons: list[Button] = []
     menu: list[Button] = []
     closed: list[Closed] = []
-    flow = _flow(record)
+    flow = flow_words(record)
     for answer in sorted(ask(record), key=lambda one: _rank(record, flow, one.transition)):
         if not answer.allowed:
             closed.append(Closed(answer.transition, answer.refusals, not _not_for_now(answer)))
@@ -143,7 +144,7 @@ def facts_of(record_id: int, before: int | None = None) -> tuple[list[Fact], boo
 
 def timeline(record: Record, facts: Sequence[Fact], files: Sequence[Attachment]) -> list[Entry]:
     """Put facts into words: labels of kinds, of values, names of people."""
-    flow = _flow(record)
+    flow = flow_words(record)
     fields = _fields_of(record.type) if flow else {}
     names = _names(_people(facts, fields))
     by_id = {file.id: file for file in files}
@@ -249,7 +250,7 @@ def _names(ids: set[int]) -> dict[int, str]:
     return dict(session().execute(select(User.id, User.name).where(User.id.in_(ids))).all())  # type: ignore[arg-type]
 
 
-def _flow(record: Record) -> Workflow | None:
+def flow_words(record: Record) -> Workflow | None:
     """The words of a record's type, also of plugins that are off by now; None where its own is not installed."""
     return words_of(record.type) if words.record_type(record.type) else None
 
@@ -311,7 +312,7 @@ def refusals_of(record: Record) -> list[tuple[RefusalLog, Any, str]]:
     """Return the latest refusals kept as evidence, as (row, label of the step, who)."""
     found = select(RefusalLog).where(RefusalLog.record_id == record.id).order_by(RefusalLog.id.desc()).limit(30)
     rows = list(session().scalars(found))
-    flow = _flow(record)
+    flow = flow_words(record)
     labels = {step.name: step.label for step in flow.transitions.values()} if flow else {}
     names = _names({row.actor_id for row in rows if row.actor_id})
     return [(row, labels.get(row.transition, row.transition), names.get(row.actor_id or 0, "")) for row in rows]
@@ -394,6 +395,7 @@ def context(record: Record, *, before: int | None = None, revealed: bool = False
             "comment": may_act(record, "case.comment"),
             "handle": may_act(record, "case.handle"),
             "attach": may_act(record, "attachment.add"),
+            "print": bool(printable_forms(record, record.type)),
             "files": may_act(record, "attachment.view"),
             "chase": may("case.chase", record.unit_id),
         },
