@@ -9,7 +9,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 
 INBOX, EMAIL = "inbox", "email"
-CHANNELS: Mapping[str, Any] = {INBOX: _l("Inbox"), EMAIL: _l("E-mail")}
+CHANNELS: Mapping[str, Any] = {INBOX: _l("In the inbox"), EMAIL: _l("By e-mail")}
 NOW, DIGEST, OFF, ALWAYS = "now", "digest", "off", "always"
 MODES: Mapping[str, Any] = {
     NOW: _l("At once"),
@@ -21,7 +21,7 @@ TEST = "test"
 
 _MINE = _l("My work")
 _FOLLOWED = _l("What I follow")
-_TIME = _l("Time limits")
+_TIME = _l("Time limits and lateness")
 _APPROVALS = _l("Approvals")
 _RULES = _l("Regulations")
 _SYSTEM = _l("System")

@@ -163,7 +163,7 @@ class Post:
             code = error.smtp_code
             raise NotSent(_answer(code, error.smtp_error), permanent=code >= 500, broken=code == 421) from error
         except (smtplib.SMTPException, OSError) as error:
-            raise NotSent(f"{type(error).__name__}: {error}", broken=True) from error
+            raise NotSent(_away(error), broken=True) from error
 
 
 @contextmanager
@@ -179,7 +179,7 @@ def connection() -> Iterator[Post]:
     except smtplib.SMTPResponseException as error:
         raise NotSent(_answer(error.smtp_code, error.smtp_error), broken=True) from error
     except (smtplib.SMTPException, OSError) as error:
-        raise NotSent(f"{type(error).__name__}: {error}", broken=True) from error
+        raise NotSent(_away(error), broken=True) from error
     try:
         yield Post(wire, given.sender)
     finally:
@@ -287,6 +287,11 @@ def _attach(message: EmailMessage, one: Attached) -> None:
     main, _slash, sub = media.partition("/")
     name = _CONTROL.sub(" ", one[0]).replace("/", "_").replace("\\", "_").strip()[:150] or "file"
     message.add_attachment(one[1], maintype=main, subtype=sub, filename=name)
+
+
+def _away(error: Exception) -> Any:
+    why = getattr(error, "strerror", "") or str(error) or type(error).__name__
+    return _l("The mail server does not answer: %(why)s", why=_CONTROL.sub(" ", why)[:200])
 
 
 def _answer(code: int, answer: bytes | str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import time
 from typing import Any
 
-from flask import flash, g, redirect, request
+from flask import flash, g, redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -28,7 +28,7 @@ from core.admin.listing import (
     between,
 )
 from core.admin.views import Answer, ListScreen, Screen, UnitModelView
-from core.kernel.database import fetch
+from core.kernel.database import fetch, session
 from core.kernel.errors import AppError, InvalidData, NotFound
 from core.kernel.extensions import AdminEntry
 from core.kernel.fields import Field, label_of
@@ -45,7 +45,7 @@ STATES: Mapping[str, tuple[Any, str]] = {
     VOID: (_l("Not needed any more"), "neutral"),
 }
 WAYS: Mapping[str, Any] = {
-    kinds.EMAIL: _l("E-mail"),
+    kinds.EMAIL: _l("By e-mail"),
     kinds.DIGEST: _l("Daily digest"),
     "robot": _l("Group robot"),
 }
@@ -158,12 +158,16 @@ def _kinds_text(row: Robot) -> str:
     return _(", ").join(str(words.get(one, one)) for one in row.kinds)
 
 
+def _robot_url(row: Robot) -> str:
+    return url_for("robots.details_view", id=row.id)
+
+
 ROBOTS = ListSpec(
     name="robots",
     title=_l("Group robots"),
     model=Robot,
     columns=(
-        ListColumn("name", _l("Name"), lambda row: row.name, card="title"),
+        ListColumn("name", _l("Name"), lambda row: row.name, link=_robot_url, card="title"),
         ListColumn("kind", _l("Kind"), lambda row: label_of(list(transport.KINDS.items()), row.kind)),
         ListColumn("address", _l("Address"), robots.masked, "code"),
         ListColumn("kinds", _l("Told of"), _kinds_text),
@@ -232,7 +236,7 @@ class RobotScreen(UnitModelView):
         ]
         return {
             "facts": facts,
-            "latest": self.session.scalars(latest).all(),
+            "latest": session().scalars(latest).all(),
             "states": STATES,
             "title_of": kinds.title,
         }
@@ -290,15 +294,21 @@ def _again(row: Delivery, _values: dict[str, Any]) -> None:
     wiring.wake()
 
 
+def _message_url(row: Delivery) -> str:
+    return url_for("notice_log.message", id=row.id)
+
+
 LOG = ListSpec(
     name="notice_log",
     title=_l("Sent messages"),
     model=Delivery,
     base=_log,
     columns=(
-        ListColumn("kind", _l("Notice"), lambda row: kinds.title(row.kind), card="title"),
+        ListColumn(
+            "kind", _l("Kind of notice"), lambda row: kinds.title(row.kind), link=_message_url, card="title"
+        ),
         ListColumn("state", _l("State"), lambda row: STATES[row.state], "badge", card="badge"),
-        ListColumn("whom", _l("To whom"), _whom),
+        ListColumn("whom", _l("Sent to"), _whom),
         ListColumn("channel", _l("Way"), lambda row: WAYS.get(row.channel, row.channel)),
         ListColumn("address", _l("Address"), lambda row: row.address),
         ListColumn("subject", _l("Subject line"), lambda row: row.subject),
@@ -313,7 +323,7 @@ LOG = ListSpec(
         Filter("channel", _l("Way"), "choice", among(Delivery.channel), list(WAYS.items())),
         Filter(
             "kind",
-            _l("Notice"),
+            _l("Kind of notice"),
             "choice",
             among(Delivery.kind),
             lambda: [(one.code, one.title) for one in kinds.kinds()] + [(kinds.TEST, kinds.title(kinds.TEST))],
@@ -342,7 +352,7 @@ class LogScreen(ListScreen):
         return LOG
 
     def row_url(self, row: Delivery) -> str:
-        return str(self.get_url(".message", id=row.id))
+        return _message_url(row)
 
     @expose("/message/")
     def message(self) -> Answer:
