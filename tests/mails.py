@@ -87,7 +87,13 @@ class MailOffice:
 def make_mail_office(port: int = 993, host: str = "imap.example.cn", **values: object) -> MailOffice:
     """Make an office with a mailbox (not signed in to unless ``port`` names a server)."""
     office = make_office()
-    given = {"security": "none", "acknowledge": False, "since": clock.now() - timedelta(days=365), **values}
+    given = {
+        "username": "service",
+        "security": "none",
+        "acknowledge": False,
+        "since": clock.now() - timedelta(days=365),
+        **values,
+    }
     with as_system() as work:
         box = Mailbox(
             unit_id=office.unit.id,
@@ -95,7 +101,6 @@ def make_mail_office(port: int = 993, host: str = "imap.example.cn", **values: o
             address=BOX,
             host=host,
             port=port,
-            username="service",
             password=seal("imap-secret"),
             folder="INBOX",
             **given,

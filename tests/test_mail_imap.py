@@ -335,7 +335,8 @@ def test_a_mail_kept_is_the_mail_sent(sqlite_app: Flask, smtp: tuple[Receiver, s
     receiver, address = smtp
     with allowed(sqlite_app, address):
         post = make_mail_office()
-        post.take(letter(subject="空调\r\n Bcc: x@evil.cn", Message_ID="<first@customer.cn>"))
+        trick = b"Subject: =?utf-8?B?YQpCY2M6IHhAZXZpbC5jbg==?="  # a line break and a header of its own
+        post.take(letter(subject="x", Message_ID="<first@customer.cn>").replace(b"Subject: x", trick))
         record = post.records()[0]
         with post.office.at_desk():
             with pytest.raises(InvalidData):

@@ -133,11 +133,21 @@ def _client(target: Target, security: str) -> imaplib.IMAP4:
     class Plain(imaplib.IMAP4):
         def _create_socket(self, timeout: float | None) -> socket.socket:
             line = connected()
-            return tls.wrap_socket(line, server_hostname=target.host) if security == SSL else line
+            if security != SSL:
+                return line
+            try:
+                return tls.wrap_socket(line, server_hostname=target.host)
+            except BaseException:
+                line.close()
+                raise
 
     client = Plain(target.host, target.port, timeout=TIMEOUT)
-    if security == STARTTLS:
-        client.starttls(tls)
+    try:
+        if security == STARTTLS:
+            client.starttls(tls)
+    except BaseException:
+        client.shutdown()
+        raise
     return client
 
 

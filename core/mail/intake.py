@@ -279,7 +279,7 @@ def make_case(mail: Mail, judged: Judged) -> Record:
         "received_at": _received(unit_id, mail.at).isoformat(),
     }
     record = register_case(unit_id, raw, after=more, in_writing=True)
-    mail.record_id = record.id
+    mail.record_id, mail.state = record.id, CASE_MADE
     if not judged.no_answer:
         outgoing.acknowledge(record, mail)
     return record
