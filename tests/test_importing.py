@@ -288,7 +288,8 @@ def test_from_the_command_line(app: Flask, tmp_path: Path) -> None:
     file, out = str(DATA / "customers_small.xlsx"), tmp_path / "bad.xlsx"
     assert runner.invoke(args=["import", "customers", file]).exit_code != 0
     asked = runner.invoke(args=["import", "customers", file, "--unit", "CLI"], input="n\n")
-    assert asked.exit_code == 0
+    dry = runner.invoke(args=["import", "customers", file, "--unit", "CLI", "--dry-run"])
+    assert (asked.exit_code, dry.exit_code) == (0, 0) and "9" in dry.output
     with desk(unit):
         assert count(Customer) == 0
     done = runner.invoke(args=["import", "customers", file, "--unit", "CLI", "--yes", "--rejected", str(out)])
@@ -296,6 +297,12 @@ def test_from_the_command_line(app: Flask, tmp_path: Path) -> None:
     assert out.exists()
     with desk(unit):
         assert count(Customer) == 9
+        number = str(session().scalars(select(ImportRun.id).where(ImportRun.state == "done")).one())
+    assert number in done.output
+    undone = runner.invoke(args=["import", "undo", number, "--yes"])
+    assert undone.exit_code == 0, undone.output
+    with desk(unit):
+        assert count(Customer) == 0
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the full sample files are not beside this repository")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
 from core.kernel import importing
-from core.kernel.database import fetch, session, system_scope, transaction
+from core.kernel.database import fetch, release, session, system_scope, transaction
 from core.kernel.importing import Importer, ImportRun
 from core.units.models import Unit
 from core.units.switches import enabled_plugins
@@ -37,7 +38,32 @@ def make_group(app: Flask) -> click.Group:
     group = click.Group("import", help="Take data over from spreadsheets.")
     for one in app.extensions.get("importers", {}).values():
         group.add_command(_command(one))
+    group.add_command(_undo)
     return group
+
+
+@click.command("undo", help="Take the import NUMBER back, as far as nobody has changed or used its rows since.")
+@click.argument("number", type=int)
+@click.option("--user", "username", help="Who undoes it, for the audit trail.")
+@click.option("--yes", is_flag=True, help="Do not ask before.")
+@with_appcontext
+def _undo(number: int, username: str | None, yes: bool) -> None:
+    with spoken(), system_scope("flask import undo", _actor_id(username)):
+        run = fetch(ImportRun, number)
+        if not yes and not click.confirm(_("Undo the import of %(file)s?", file=run.filename)):
+            return
+        release()
+        done = importing.undo(number, _show)
+        click.echo(_("Done: %(counts)s", counts=_undone(done.counts)))
+        for label, reason in importing.kept_rows(done, limit=_SHOWN):
+            click.echo(f"  {label}: {reason}")
+        if done.counts["kept"] > _SHOWN:
+            click.echo(_("  … %(count)d more", count=done.counts["kept"] - _SHOWN))
+
+
+def _undone(counts: dict[str, int]) -> str:
+    words = {"removed": _("removed"), "restored": _("former values restored"), "kept": _("left as they are")}
+    return ", ".join(f"{word} {counts[name]}" for name, word in words.items())
 
 
 def _command(kind: Importer) -> click.Command:
@@ -53,13 +79,21 @@ def _command(kind: Importer) -> click.Command:
     )
     @click.option("--rejected", type=click.Path(dir_okay=False, path_type=Path), help="Write rejected rows here.")
     @click.option("--yes", is_flag=True, help="Do not ask before writing.")
+    @click.option("--dry-run", "dry", is_flag=True, help="Only say what would be written.")
     def run(
-        file: Path, unit_code: str | None, username: str | None, duplicates: str, rejected: Path | None, yes: bool
+        file: Path,
+        unit_code: str | None,
+        username: str | None,
+        duplicates: str,
+        rejected: Path | None,
+        yes: bool,
+        dry: bool,
     ) -> None:
+        ask = (lambda: False) if dry else (lambda: yes or click.confirm(_("Write these rows?")))
         with spoken():
-            _import(kind, file, unit_code, username, duplicates, rejected, yes)
+            _import(kind, file, unit_code, username, duplicates, rejected, ask)
 
-    return click.command(kind.key.replace("_", "-"), help=f"Import {kind.key} from an .xlsx or CSV file.")(
+    return click.command(kind.key.replace("_", "-"), help=f"Import {kind.key} from a workbook or CSV file.")(
         with_appcontext(run)
     )
 
@@ -71,7 +105,7 @@ def _import(
     username: str | None,
     duplicates: str,
     rejected: Path | None,
-    yes: bool,
+    ask: Callable[[], bool],
 ) -> None:
     with system_scope("flask import", _actor_id(username)):
         unit_id = _unit_id(unit_code)
@@ -81,13 +115,14 @@ def _import(
             importing.set_choices(run, default=duplicates)
         counts = importing.check(run, _show)
         _preview(kind, run, counts)
-        if not yes and not click.confirm(_("Write these rows?")):
+        if not ask():
             with transaction():
                 importing.cancel(fetch(ImportRun, run.id))
             click.echo(_("Nothing was written."))
             return
         done = importing.confirm(run.id, _show)
         click.echo(_("Done: %(counts)s", counts=_counts(done.counts)))
+        click.echo(_("Import number: %(number)d", number=done.id))
         report = importing.rejected_file(done)
         if report and rejected:
             shutil.copyfile(report, rejected)
