@@ -7,6 +7,7 @@ import re
 import struct
 import zlib
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from flask import Flask
@@ -243,7 +244,7 @@ def test_what_one_may_not_see_looks_like_what_is_not_there(client: FlaskClient) 
         "%0d%0aLocation:x",
     ):
         answer = client.get(f"/q/{one}")
-        assert "evil" not in answer.headers.get("Location", "")
+        assert urljoin("http://localhost/", answer.headers.get("Location", "")).startswith("http://localhost/")
         assert answer.status_code in (404, 308)
 
 
