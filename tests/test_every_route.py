@@ -60,6 +60,9 @@ OWN = {
     "reminders.index",
     "search.index",
     "search.suggest",
+    "tokens.index",
+    "tokens.make",
+    "tokens.revoke",
     "web.root",
     "web.switch_unit",
 }
@@ -257,6 +260,7 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         work.add(away)
         work.flush()
     scene.parts |= {
+        "user_id": str(make_user(scene.unit, (), name=f"{MARK}系统", username="program", integration=True).id),
         "record_id": str(record_id),
         "attachment_id": str(attached),
         "reminder_id": str(reminder),

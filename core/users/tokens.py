@@ -205,15 +205,28 @@ def make_token(raw: Mapping[str, Any], units: Choices = ()) -> tuple[ApiToken, s
     return _make(actor, clean(token_fields(units), raw))
 
 
-def revoke(token_id: object) -> None:
-    """Revoke one of one's own tokens, or one of an integration that one administers.
+def revoke_own(token_id: object) -> None:
+    """Revoke one of the actor's own tokens.
 
     Raises:
         NotFound: no such token, or somebody else's.
     """
+    _revoke(current_scope().actor_id, token_id)
+
+
+def revoke_of(user: User, token_id: object) -> None:
+    """Revoke a token of a program's account (from ``integration``).
+
+    Raises:
+        NotFound: no such token, or another's.
+    """
+    _revoke(user.id, token_id)
+
+
+def _revoke(user_id: int | None, token_id: object) -> None:
     row = fetch(ApiToken, token_id)
-    if row.user_id != current_scope().actor_id:
-        integration(row.user_id)
+    if row.user_id != user_id:
+        raise NotFound()
     row.revoked_at = row.revoked_at or clock.now()
     session().flush()
 
