@@ -229,19 +229,20 @@ def test_made_in_the_background_with_progress(client: FlaskClient) -> None:
 
     office = make_office()
     record_id = full_case(office)
+    sent = {"form": "case_file", "subject": "case", "id": str(record_id), "locale": "zh"}
     login(client, office.desk)
-    asked = client.post(f"/admin/case-file/{record_id}", data={"locale": "zh"})
+    asked = client.post("/admin/printing/issue", data=sent)
     assert asked.status_code == 302
     run_once(client.application)
     page = client.get(asked.location)
     assert page.status_code == 200
-    assert "/file" in page.text or "download" in page.text
+    assert "/admin/printing/document/" in page.text
     stranger = client.application.test_client()
     login(stranger, make_user(make_unit(), {"case.view", "case.export"}))
-    assert stranger.post(f"/admin/case-file/{record_id}", data={"locale": "zh"}).status_code == 404
+    assert stranger.post("/admin/printing/issue", data=sent).status_code == 404
     blind = client.application.test_client()
     login(blind, make_user(office.unit, {"case.view"}))
-    assert blind.post(f"/admin/case-file/{record_id}", data={"locale": "zh"}).status_code == 403
+    assert blind.post("/admin/printing/issue", data=sent).status_code == 403
 
 
 @pytest.fixture

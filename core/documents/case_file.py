@@ -225,15 +225,17 @@ def appendix(files: Sequence[Attachment]) -> list[dict[str, Any]]:
 # --- making one ------------------------------------------------------------------------------
 
 
-def start(record_id: object, locale: str, base: str = "") -> JobRun:
+def start(record_id: object, locale: str, base: str = "", page: str = "") -> JobRun:
     """Begin to make the case file of a case; its progress is on the page of the work.
+
+    ``base``: where the deployment is reached, for the QR. ``page``: the address of a document's page but its id.
 
     Raises:
         NotFound: no such case for this actor. NotAllowed: they may not take cases out.
     """
     record = fetch_visible(record_id)
     require(PERMISSION, record.unit_id)
-    payload = {"record": record.id, "locale": locale, "base": base}
+    payload = {"record": record.id, "locale": locale, "base": base, "page": page}
     return jobs.start(MAKE.name, record.unit_id, payload, _("Case file %(number)s", number=record.number))
 
 
@@ -254,7 +256,8 @@ def _make(work: Work) -> Mapping[str, Any]:
         with transaction():
             row = issue(FORM, given["record"], given["locale"], given["base"])
         _row, path = open_document(row.id)
-        return {**jobs.keep_result(path, file_name(row)), "document": row.id}
+        made = jobs.keep_result(path, file_name(row))
+        return {**made, "url": f"{given['page']}{row.id}"} if given["page"] else made
 
 
 MAKE = Job("documents.case_file", _l("Case file"), _make)
