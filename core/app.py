@@ -26,6 +26,7 @@ from core.kernel.database import db, prepare_engine
 from core.kernel.loader import Installed
 from core.kernel.manifest import PluginError
 from core.kernel.settings import ROOT, Settings, engine_options, load_settings
+from core.mail import erasing as _mails_erased  # noqa: F401 - says what is erased with a customer
 from core.mail import fetching, outgoing
 from core.notices import wiring as notices
 from core.records import switching

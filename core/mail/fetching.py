@@ -100,14 +100,16 @@ def opened(access: Access) -> Iterator[Any]:
         box = Box()
         box.login(access.username, access.password, initial_folder=None)
         box.folder.set(access.folder)
-        yield box
-    except Failed:
-        raise
     except (ImapToolsError, imaplib.IMAP4.error, OSError, ValueError) as error:
-        raise Failed(_reason(error, access)) from error
-    finally:
         if box is not None:
             _leave(box)
+        raise Failed(_reason(error, access)) from error
+    try:
+        yield box
+    except (ImapToolsError, imaplib.IMAP4.error, ConnectionError, TimeoutError, ssl.SSLError) as error:
+        raise Failed(_reason(error, access)) from error
+    finally:
+        _leave(box)
 
 
 def _leave(box: Any) -> None:
