@@ -246,7 +246,7 @@ def _largest(bars: dict[str, Any]) -> list[tuple[str, Any]]:
         return list(bars.items())
     kept = set(sorted(bars, key=lambda one: bars[one], reverse=True)[: MOST_BARS - 1])
     rest = sum(value for label, value in bars.items() if label not in kept)
-    return [*((label, value) for label, value in bars.items() if label in kept), (_("Others"), rest)]
+    return [*((label, value) for label, value in bars.items() if label in kept), (_("Everything else"), rest)]
 
 
 # --- words ------------------------------------------------------------------------------------------
