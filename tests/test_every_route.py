@@ -32,6 +32,7 @@ from core.kernel.ids import uuid7
 from core.records.attachments import attach
 from core.records.models import Notice, Record
 from core.records.services import notify, remind
+from core.reports.models import ReportSchedule
 from core.rules import approvals, settings
 from core.rules.approval_models import Delegation
 from core.rules.obligation_models import Obligation
@@ -51,6 +52,7 @@ PUBLIC = {"auth.sign_in_page", "auth.code", "auth.sign_out", "web.set_locale", "
 OWN = {
     "admin.index",
     "imports.index",
+    "mail_reply.index",
     "inbox.index",
     "inbox.read",
     "my.index",
@@ -135,6 +137,7 @@ class Scene:
     def models(self) -> dict[str, Any]:
         views = self.app.extensions["admin"][0]._views
         found = {view.endpoint: view.model for view in views if getattr(view, "model", None) is not None}
+        found["report_list"] = ReportSchedule
         return {**found, "imports": importing.ImportRun, "audit": Audit, "audit_deployment": Audit}
 
     def requests(self, method: str, bad: str = "", typed: bool = True) -> Iterator[Request]:
@@ -291,6 +294,7 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         "unit_id": str(scene.unit.id),
         "stage": str(stage),
         "plugin": scene.app.extensions["plugins"].plugins[0].name,
+        "report": "cases.sources",
         "text": MARK,
         "reason": "试一试",
         "purpose": "试一试",

@@ -301,7 +301,8 @@ def _description(judged: Judged) -> str:
 
 
 def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 60].rstrip()}\n{_('(The rest is in the mail.)')}"
+    rest = _("(The rest is in the mail.)")
+    return text if len(text) <= most else f"{text[: most - 60].rstrip()}\n{rest}"
 
 
 def _customer_for(unit_id: int, judged: Judged) -> tuple[Customer, str]:

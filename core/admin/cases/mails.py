@@ -55,7 +55,7 @@ def reply_fields(record: Record) -> tuple[Field, ...]:
     found = outgoing.addresses_for(record)
     choices = [(str(number), shown_address(one, record.unit_id)) for number, one in enumerate(found)]
     return (
-        Field("to", "choice", _l("To"), True, choices, default="0" if choices else None),
+        Field("to", "choice", _l("Receiver"), True, choices, default="0" if choices else None),
         Field("text", "long", _l("Text"), True, max_length=outgoing.LONGEST, options={"rows": 8}),
         Field("files", "photos", _l("Files"), options={"accept": "image/*,application/pdf,.docx,.xlsx,.zip"}),
     )
