@@ -115,6 +115,29 @@ def _may_print(form: PrintForm, thing: Any) -> bool:
     return may_act(thing, form.permission) if isinstance(thing, Record) else may(form.permission, thing.unit_id)
 
 
+def printable(subject: str, subject_id: object) -> tuple[list[PrintForm], Subject]:
+    """Return the forms the actor may print of a thing, and the thing.
+
+    Raises:
+        NotFound: no such thing here, or nothing to print of it. NotAllowed: none of its forms.
+    """
+    usable: list[PrintForm] = []
+    found: Subject | None = None
+    refused: NotAllowed | None = None
+    kinds = {subject, ANY_RECORD} if record_type(subject) else {subject}
+    for form in forms():
+        if form.subject not in kinds:
+            continue
+        try:
+            found = subject_of(form, subject_id)
+            usable.append(form)
+        except NotAllowed as bad:
+            refused = bad
+    if found is None:
+        raise refused or NotFound()
+    return usable, found
+
+
 def subject_of(form: PrintForm, subject_id: object, *, locked: bool = False) -> Subject:
     """Find what a form is to be printed for, as far as the actor may see it and print this form of it.
 
@@ -375,6 +398,11 @@ def newest_of(row: Document) -> int:
     """Return the highest version of a document's number."""
     same = select(Document.version).where(Document.unit_id == row.unit_id, Document.number == row.number)
     return session().scalars(same.order_by(Document.version.desc()).limit(1)).one()
+
+
+def versions_of(row: Document) -> list[Document]:
+    """Return every version of a document's number, newest first."""
+    return _listed((Document.unit_id == row.unit_id) & (Document.number == row.number))
 
 
 def documents_of(subject: str, subject_id: int) -> list[Document]:

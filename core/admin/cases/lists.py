@@ -26,12 +26,14 @@ from core.admin.listing import (
     among,
     between,
 )
+from core.admin.screens.documents import print_action
 from core.admin.screens.labels import label_action
 from core.admin.views import enabled_plugins
 from core.cases import vocabulary
 from core.cases.models import Case
 from core.cases.workflow import CASE_WORKFLOW
 from core.customers.models import Customer
+from core.documents.services import PRINT
 from core.kernel import clock, search
 from core.kernel.database import session
 from core.kernel.fields import Choices, Field, label_of
@@ -331,6 +333,7 @@ CASES = ListSpec(
         _bulk("assign", "case.assign"),
         _bulk("classify", "case.classify"),
         _bulk("cancel", "case.cancel"),
+        print_action("case", PRINT),
         label_action(),
     ),
     search=_find_cases,

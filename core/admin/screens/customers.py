@@ -20,12 +20,15 @@ from core.admin.views import Answer, UnitModelView, check_version, reason_text
 from core.customers import identity, services
 from core.customers.models import Customer, CustomerAddress, CustomerContact
 from core.customers.paste import read_pasted
+from core.documents.services import CUSTOMER, offered
 from core.kernel import search
 from core.kernel.database import current_scope, fetch, session, transaction
 from core.kernel.errors import AppError, InvalidData, NotFound
 from core.kernel.extensions import AdminEntry
 from core.kernel.fields import Field, label_of
 from core.records.models import Record
+
+from .documents import print_action
 
 FOUND = 500
 RECENT = 20
@@ -89,6 +92,7 @@ SPEC = ListSpec(
         QuickFilter("companies", _l("Companies"), lambda s, _c: s.where(Customer.kind == services.COMPANY)),
         QuickFilter("check", _l("To check"), lambda s, _c: s.where(Customer.warnings != "")),
     ),
+    actions=(print_action(CUSTOMER, "customer.pii"),),
     search=_find,
     search_hint=_l("Name, number or any part of the phone"),
     empty=_l("No customers yet. Add the first one, or import your customer file."),
@@ -185,6 +189,7 @@ class CustomerScreen(UnitModelView):
             "kind": kind_badge(row),
             "state_badge": state_badge,
             "records": session().scalars(records).all() if self.allowed("case.view", row) else [],
+            "may_print": bool(offered(row, CUSTOMER)),
             "may_merge": self.allowed("customer.merge", row),
             "may_edit": self.allowed("customer.edit", row),
             "may_erase": self.allowed("customer.erase", row),
