@@ -124,9 +124,9 @@ class Runner:
     this process, else every two seconds.
     """
 
-    def __init__(self, app: Flask, pause: float = PAUSE, queue: Queue | None = None, threads: int = 2) -> None:
+    def __init__(self, app: Flask, pause: float | None = None, queue: Queue | None = None, threads: int = 2) -> None:
         self.app = app
-        self.pause = pause
+        self.pause = PAUSE if pause is None else pause
         self.queue = queue
         self.threads = threads
         self._wake = threading.Event()
