@@ -25,6 +25,7 @@ from sqlalchemy import Engine, event, select
 from werkzeug.routing import Rule
 
 from core.customers.models import Customer
+from core.documents.labels import code_of
 from core.kernel import clock, importing
 from core.kernel.audit import Audit
 from core.kernel.database import Base, ScopedSession, UnitScoped, UtcDateTime, transaction
@@ -62,6 +63,9 @@ OWN = {
     "reminders.index",
     "search.index",
     "search.suggest",
+    "scan.index",
+    "scan.photo",
+    "q.index",
     "tokens.index",
     "tokens.make",
     "tokens.revoke",
@@ -221,7 +225,7 @@ def _fill(scene: Scene, everything: list[str]) -> None:
     _by_screens(login(scene.app.test_client(), scene.boss))
     with in_scope(scene.unit, everything, scene.boss) as work:
         record = work.scalars(select(Record)).one()
-        record_id = record.id
+        record_id, label = record.id, code_of(record.uid)
         attached = attach(record_id, f"{MARK}.txt", io.BytesIO(f"{MARK}\n".encode())).id
         reminder = remind(record_id, f"{MARK}回电", clock.now() + timedelta(days=1)).id
         with transaction():
@@ -265,6 +269,7 @@ def _fill(scene: Scene, everything: list[str]) -> None:
     scene.parts |= {
         "user_id": str(make_user(scene.unit, (), name=f"{MARK}系统", username="program", integration=True).id),
         "record_id": str(record_id),
+        "label_id": label,
         "attachment_id": str(attached),
         "reminder_id": str(reminder),
         "step": "classify",

@@ -21,7 +21,7 @@ from core.admin.forms import FieldsForm, form_from_fields, reason_text
 from core.admin.views import Answer, Screen, may_here
 from core.kernel.audit import record_audit
 from core.kernel.database import reading, session, transaction
-from core.kernel.errors import AppError, Conflict, InvalidData, NotFound
+from core.kernel.errors import AppError, Conflict, InvalidData, NotAllowed, NotFound
 from core.kernel.extensions import AdminEntry, Report
 from core.kernel.fields import Field, label_of
 from core.kernel.i18n import current_locale
@@ -61,6 +61,11 @@ class ReportList(Screen):
     def is_accessible(self) -> bool:
         """Show the menu entry to whoever may see any report here."""
         return super().is_accessible() and bool(_usable())
+
+    def _handle_view(self, name: str, **kwargs: Any) -> None:
+        super()._handle_view(name, **kwargs)
+        if not _usable():
+            raise NotAllowed("report.view")
 
     @expose("/")
     def index(self) -> Answer:
