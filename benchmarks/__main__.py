@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import clocks, compliance, lists, obligations, others, over_http, replay
+from . import api, clocks, compliance, lists, notices, obligations, others, outbox, over_http, replay
 from .scene import postgres_answers, scene
 
 
@@ -20,8 +20,11 @@ def main() -> None:
     parser.add_argument("--recomputed", type=int, default=100_000, help="cases whose obligations are recomputed")
     parser.add_argument("--obligations", type=int, default=1_000_000, help="obligations under the compliance page")
     parser.add_argument("--replayed", type=int, default=100_000, help="cases of the year that is replayed")
+    parser.add_argument("--notices", type=int, default=10_000, help="notices taken up and mailed")
+    parser.add_argument("--messages", type=int, default=2000, help="messages of the outbox")
     parser.add_argument(
-        "--only", default="create,lists,import,start,hooks,clocks,steps,obligations,compliance,replay"
+        "--only",
+        default="create,api,lists,import,start,hooks,clocks,steps,obligations,compliance,replay,notices,outbox",
     )
     args = parser.parse_args()
     parts = set(args.only.split(","))
@@ -49,6 +52,10 @@ def run(kind: str, args: argparse.Namespace, parts: set[str]) -> None:
         for size in args.sizes.split(","):
             with scene(kind) as place:
                 show(lists.measure(place, int(size)))
+    if "api" in parts:
+        for size in args.sizes.split(","):
+            with scene(kind) as place:
+                show(api.measure(place, args.creates, int(size)))
     if "steps" in parts:
         with scene(kind) as place:
             for line in obligations.performed(place):
@@ -69,6 +76,12 @@ def run(kind: str, args: argparse.Namespace, parts: set[str]) -> None:
     if "compliance" in parts:
         with scene(kind) as place:
             show(compliance.measure(place, args.obligations))
+    if "notices" in parts:
+        with scene(kind) as place:
+            show(notices.measure(place, args.notices))
+    if "outbox" in parts:
+        with scene(kind) as place:
+            show(outbox.measure(place, args.messages))
     if "replay" in parts:
         with scene(kind) as place:
             seconds, raw, grown = replay.measure(place, args.replayed)
