@@ -360,6 +360,7 @@ def test_screen_workbook_and_pdf_say_the_same(sqlite_app: Flask) -> None:
     assert client.get("/admin/report-list/show/?report=no").status_code == 404
     assert client.post(f"/admin/report-list/file/{address}", data={"type": "exe"}).status_code == 404
     stranger = login(sqlite_app.test_client(), make_user(unit, {"case.view"}))
+    assert stranger.get("/admin/report-list/").status_code == 403
     assert stranger.get(f"/admin/report-list/show/{address}").status_code == 403
     assert stranger.get("/admin/report-list/schedules/?report=charges.months").status_code == 403
 
