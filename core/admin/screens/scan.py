@@ -50,7 +50,7 @@ class ScanScreen(Screen):
             return self._page()
         code = scan.understand(text).ours
         if code:
-            return redirect(url_for("q.open", code=code))
+            return redirect(url_for("q.open", label_id=code))
         record_id = numbered(text)
         if record_id is not None:
             return redirect(url_for("record.page", record_id=record_id))
@@ -84,7 +84,7 @@ class ScanScreen(Screen):
 
     def _address(self, code: scan.Code) -> str:
         if code.ours:
-            return url_for("q.open", code=code.ours)
+            return url_for("q.open", label_id=code.ours)
         return str(self.get_url(".index", q=code.text[:60]))
 
     def _choice(self, code: scan.Code) -> Choice:
@@ -124,10 +124,10 @@ class LinkScreen(Screen):
     def index(self) -> Answer:
         return redirect(url_for("scan.index"))
 
-    @expose("/<code>")
-    def open(self, code: str) -> Answer:
+    @expose("/<label_id>")
+    def open(self, label_id: str) -> Answer:
         """Lead on to what a label belongs to; what one may not see looks like what is not there."""
-        found = labels.target(code)
+        found = labels.target(label_id)
         if found.record is not None:
             return redirect(page_of(found.record))
         return redirect(local_path(found.url, url_for("scan.index")))
