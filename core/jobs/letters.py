@@ -20,7 +20,7 @@ from core.units.models import Unit
 VIEW = "job.view"
 
 
-def of_unit(unit_id: int) -> Select[tuple[Outbox]]:
+def of_unit(unit_id: int) -> Select[Outbox]:
     """Select a unit's dead letters; those of no unit show at the top of the tree.
 
     Messages are no unit's rows in the sense of the scope, hence the condition.
