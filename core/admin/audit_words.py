@@ -46,6 +46,8 @@ ACTIONS = {
     "customer.key_destroyed": _l("Key of personal data destroyed"),
     "document.previewed": _l("Form with personal data looked at"),
     "document.issued": _l("Document issued"),
+    "job.retry": _l("Background work retried"),
+    "job.drop": _l("Background work given up"),
     "audit.verify": _l("Audit trail verified"),
     "calendar.official": _l("Official days of a year replaced"),
 }
@@ -65,6 +67,7 @@ SUBJECTS = {
     "core_case": _l("Case"),
     "case": _l("Case"),
     "core_import": _l("Import"),
+    "core_outbox": _l("Background work that failed"),
     "core_calendar": _l("Working calendar"),
     "core_calendar_override": _l("Own hours on dates"),
     "core_calendar_day": _l("Official day"),
