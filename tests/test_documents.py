@@ -26,15 +26,15 @@ from core.kernel.database import fetch, session, transaction
 from core.kernel.errors import InvalidData, NotAllowed, NotFound, Refused
 from core.kernel.jobs import JobRun, result_file
 from core.records.attachments import attachments_of
-from core.records.engine import detail_of
+from core.records.engine import detail_of, fetch_visible
 from core.records.models import Attachment, Record
 from core.rules import charges
 from core.rules.kinds import Line
 from core.units.models import Setting
 from tests.casework import ALL, Office, make_office
 from tests.helpers import as_system, current, in_scope, make_unit, make_user
+from tests.money_scene import VISIT, money_clauses
 
-VISIT = "R12-4.6"
 BASE = "https://service.example.cn"
 FRAME = '#import "/print/frame.typ": *\n'
 
@@ -78,7 +78,7 @@ def test_a_service_record_says_what_happened(office: Office) -> None:
                  "更换点火针", "点火10次成功", "（业务章处）", "第1页/共", row.number, "HQ售后"):  # fmt: skip
         assert flat(word) in flat(said), word
     assert "Service record".lower() in said_en.lower()
-    assert "(placeofthebusinessseal)" in flat(said_en)
+    assert "(business seal here)" in said_en
     assert english.number != row.number
     assert row.number.startswith("WD-HQ-")
 
@@ -174,17 +174,16 @@ def test_the_head_is_the_units(office: Office) -> None:
         assert "Huacheng Ltd" in text_of(pdf_of(issue("case_record", record_id, "en")))
 
 
-def test_charges_in_capitals(office: Office) -> None:
+def test_charges_in_capitals(sqlite_app: Any, office: Office) -> None:
     record_id = office.new_case()
-    with office.at_desk(), transaction():
-        record = session().get_one(Record, record_id)
-        rows = charges.propose(
-            record,
-            VISIT,
-            "test:1",
-            [Line("visit", "customer", Decimal(1), Decimal("1010.05"), {"zh": "上门费 #strong[x]", "en": "Visit"})],
-        )
-        rows[0].state = "quoted"
+    label = {"zh": "上门费 #strong[x]", "en": "Visit"}
+    lines = [
+        Line("fee", label, payer, Decimal(1), Decimal(amount))
+        for payer, amount in (("customer", "1010.05"), ("company", "80"), ("customer", "7"))
+    ]
+    with money_clauses(sqlite_app), office.at_desk(), transaction():
+        told, _ours, _proposed = charges.propose(fetch_visible(record_id), VISIT, "test", lines)
+        told.state = "quoted"
     with office.at_desk():
         said = flat(text_of(pdf_of(issue("case_record", record_id, "zh"))))
     assert "人民币壹仟零壹拾元零伍分" in said
@@ -382,3 +381,10 @@ def test_nobody_seals_an_earlier_version(office: Office) -> None:
         with pytest.raises(Refused):
             seals.mark_sealed(late.id, 1, "x")
         assert second.version == 2
+
+
+def test_every_declared_form_has_its_template(sqlite_app: Any) -> None:
+    with sqlite_app.app_context():
+        found = services.forms()
+        assert {"case_record", "customer_file", "products.file"} <= {form.code for form in found}
+        assert not [form.code for form in found if not services.template_of(form).is_file()]

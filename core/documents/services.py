@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from flask import current_app
-from flask_babel import force_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, select
@@ -24,7 +23,7 @@ from core.kernel.audit import record_audit
 from core.kernel.database import current_scope, fetch, session, transaction
 from core.kernel.errors import InvalidData, NotAllowed, NotFound
 from core.kernel.extensions import PrintForm
-from core.kernel.i18n import LOCALES
+from core.kernel.i18n import LOCALES, speaking
 from core.kernel.ids import read_id
 from core.kernel.numbering import draw
 from core.records.attachments import keep, path_of_hash, put
@@ -222,7 +221,7 @@ def _qr(address: str) -> str:
 def _content(subject: Subject, locale: str, base: str) -> dict[str, Any]:
     """Ask the form for its data, in the language of the print, as plain JSON."""
     form = subject.form
-    with force_locale(LOCALES[locale]):
+    with speaking(locale):
         head = head_of(subject.unit_id, form.title, seal=form.seal, address=_address(subject, base), locale=locale)
         found: dict[str, Any] = plain({"head": head, "data": form.data(subject.thing)})
     return found
@@ -235,7 +234,10 @@ def _address(subject: Subject, base: str) -> str:
         return labels.link(labels.code_of(subject.record.uid), base)
     if subject.form.subject == CUSTOMER:
         return ""  # no page of a customer is opened from paper
-    return labels.link(f"{subject.form.code}~{subject.id}", base) if labels.label_form(subject.form.code) else ""
+    # The label of the same kind of thing knows its page.
+    enabled = enabled_plugins(subject.unit_id)
+    label = next((one for one in labels.forms_for(subject.form.subject, enabled) if one.find), None)
+    return labels.link(f"{label.code}~{subject.id}", base) if label else ""
 
 
 def _checked_locale(locale: str) -> str:
@@ -254,7 +256,7 @@ def preview(form: PrintForm, subject_id: object, locale: str, base: str = "") ->
     with transaction():
         subject = subject_of(form, subject_id)
         made = _content(subject, locale, base)
-        with force_locale(LOCALES[locale]):
+        with speaking(locale):
             made["head"]["foot"] = _("Preview, not issued")
         content = typeset(form, locale, [made])
         _log("document.previewed", subject, {"form": form.code, "locale": locale})
@@ -305,7 +307,7 @@ def issue(form_code: str, subject_id: object, locale: str, base: str = "") -> Do
 
 def _make(subject: Subject, locale: str, made: dict[str, Any], number: str, version: int) -> Document:
     now = clock.now()
-    with force_locale(LOCALES[locale]):
+    with speaking(locale):
         made["head"] |= {"number": number, "version": version, "foot": _foot(subject.unit_id, version, now)}
     content = typeset(subject.form, locale, [made])
     kept = keep(_file_name(made["head"]["title"], number, version), io.BytesIO(content))

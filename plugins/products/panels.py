@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from flask import url_for
@@ -114,6 +115,38 @@ def find_items(unit: Any, text: str, limit: int) -> list[Hit]:
 
 def _detail(item: Any) -> str:
     return " · ".join(part for part in (str(item.model), services.customer_name(item)) if part)
+
+
+def item_sheet(item: Item) -> dict[str, Any]:
+    """Return what the product file sheet (设备档案) of an item says. Of its owner only the customer number."""
+    return {
+        "serial": item.serial,
+        "model": item.model.code,
+        "name": item.model.name,
+        "category": str(item.model.category or ""),
+        "batch": str(item.batch or ""),
+        "sold": str(fields.label_of(fields.SOLD_CLASSES, item.sold_class)) if item.sold_class else "",
+        "channel": str(fields.label_of(fields.CHANNELS, item.channel)) if item.channel else "",
+        "seller": item.seller,
+        "customer": item.customer.number if item.customer else "",
+        "produced": _day(item.produced_on),
+        "bought": _day(item.purchased_on),
+        "served": _day(item.last_service_on),
+        "warranty": item.model.warranty_months,
+        "note": item.note,
+        "parts": [
+            [part.name, part.part_model, str(fields.label_of(fields.ORIGINS, part.origin)) if part.origin else ""]
+            for part in item.model.key_parts
+        ],
+        "records": [
+            [record.number, _day(local_day(record.unit_id, record.received_at)), record.title]
+            for record in services.records_of_item(item)
+        ],
+    }
+
+
+def _day(day: date | None) -> str:
+    return day.isoformat() if day else ""
 
 
 def item_label(item: Item) -> dict[str, Any]:

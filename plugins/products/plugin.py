@@ -117,6 +117,15 @@ def print_forms() -> list[PrintForm]:
             label=True,
             find=services.get_item,
         ),
+        PrintForm(
+            code="products.file",
+            title=_l("Product file sheet"),
+            subject="products:item",
+            template="products/product_file.typ",
+            data=panels.item_sheet,
+            permission=services.VIEW,
+            find=services.get_item,
+        ),
     ]
 
 

@@ -153,7 +153,8 @@ class SealScreen(ListScreen):
             "strike": failed.get("strike") or form_from_fields(STRIKE, fresh=bool(failed)),
         }
         people = {key for key in (use.asked_by, use.sealed_by) if key}
-        names = dict(session().execute(select(User.id, User.name).where(User.id.in_(people))).tuples().all())
+        found = session().execute(select(User.id, User.name).where(User.id.in_(people)))
+        names = {row.id: row.name for row in found}
         page = self.render(
             "admin/seal_use.html",
             row=use,

@@ -69,7 +69,10 @@
     // A second click sends nothing; the page is replaced, or (for a download) free again soon.
     form.dataset.sent = "1";
     if (button) button.setAttribute("aria-busy", "true");
-    setTimeout(() => { delete form.dataset.sent; if (button) button.removeAttribute("aria-busy"); }, 4000);
+    // What opens beside the page leaves it as it is: the next button may follow at once.
+    const target = (button && button.formTarget) || form.target || "_self";
+    const wait = target === "_self" ? 4000 : 600;
+    setTimeout(() => { delete form.dataset.sent; if (button) button.removeAttribute("aria-busy"); }, wait);
   });
 
   // --- clicks
