@@ -17,6 +17,7 @@ from core.kernel.extensions import ReportColumn
 from core.kernel.i18n import current_locale
 from core.units.facts import unit_facts
 
+from . import periods
 from .making import ROW, Ask, Line, cell_text, lines
 
 XLSX, PDF = "xlsx", "pdf"
@@ -98,7 +99,14 @@ def about(wanted: Ask) -> list[tuple[str, str]]:
         words = {str(code): str(label) for code, label in one.choice_list()}
         chosen = value if isinstance(value, list) else [value]
         told = [words.get(str(code), cell_text(code, one.kind, "UTC")) for code in chosen]
+        if one.name == "period":  # a preset says nothing to whoever reads the paper later
+            told.append(_dates(wanted))
         found.append((str(one.label), _("Yes") if value is True else _(", ").join(told)))
     if len(wanted.units) > 1:
         found.append((_("Units"), str(len(wanted.units))))
     return found
+
+
+def _dates(wanted: Ask) -> str:
+    first, last = periods.of(wanted.values, wanted.unit_id)
+    return f"{first} – {last}"

@@ -84,7 +84,7 @@ SOURCES = Report(
         ReportColumn("month", _l("Month")),
         ReportColumn("channel", _l("Received by")),
         ReportColumn("nature", _l("Category")),
-        ReportColumn("received", _l("Received"), "number", total=True),
+        ReportColumn("received", _l("Cases received"), "number", total=True),
         ReportColumn("done", _l("Finished"), "number", total=True),
         ReportColumn("cancelled", _l("Cancelled"), "number", total=True),
         ReportColumn("open", _l("Still open"), "number", total=True),

@@ -80,7 +80,14 @@ def fields(unit_id: int) -> tuple[Field, ...]:
             help=_l("For a report that comes every month: 1 to 28."),
         ),
         Field("at", "choice", _l("At"), True, HOURS, default="08:00", help=_l("In the time zone of the unit.")),
-        Field("recipients", "many", _l("Recipients"), True, lambda: colleagues(unit_id)),
+        Field(
+            "recipients",
+            "many",
+            _l("Recipients"),
+            True,
+            lambda: colleagues(unit_id),
+            help=_l("Staff of the unit who have an e-mail address; users get theirs on their own page."),
+        ),
         Field("active", "bool", _l("In use"), default=True),
     )
 

@@ -34,7 +34,13 @@ def topic_groups() -> list[tuple[Any, Choices]]:
     """Return what a webhook may be told of, by heading; a step that two types share stands with the first."""
     seen: set[str] = set()
     groups: list[tuple[Any, Choices]] = [
-        ("", [(EVERY_RECORD, _l("Everything that happens to records")), ("record.registered", _l("Registered"))])
+        (
+            "",
+            [
+                (EVERY_RECORD, _l("Everything that happens to records")),
+                ("record.registered", _l("A record was registered")),
+            ],
+        )
     ]
     for kind in record_types():
         steps = [(f"record.{one.name}", one.label) for one in words_of(kind.code).transitions.values()]

@@ -69,7 +69,7 @@ ITEMS = Report(
         ReportColumn("model", _l("Model")),
         ReportColumn("category", _l("Category")),
         ReportColumn("sold_class", _l("Sold by")),
-        ReportColumn("items", _l("Items"), "number", total=True),
+        ReportColumn("items", _l("How many"), "number", total=True),
         ReportColumn(WITHIN, _l("Within warranty"), "number", total=True),
         ReportColumn(PAST, _l("Past warranty"), "number", total=True),
         ReportColumn(UNKNOWN, _l("Warranty not known"), "number", total=True),
