@@ -38,14 +38,17 @@ def check(mailbox: str | None) -> None:
         failed = False
         for one in found:
             done = fetching.check(one.unit_id, one.id)
-            if done is None:
-                click.echo(f"{one.name}: {_('somebody else is fetching from it')}")
-                continue
-            failed = failed or bool(done.error)
-            counts = ", ".join(f"{state} {count}" for state, count in sorted(done.counts.items()))
-            click.echo(f"{one.name}: {done.error or counts or _('nothing new')}")
+            failed = failed or (done is not None and bool(done.error))
+            click.echo(f"{one.name}: {_outcome(done)}")
         if failed:
             raise SystemExit(1)
+
+
+def _outcome(done: fetching.Checked | None) -> str:
+    if done is None:
+        return str(_("somebody else is fetching from it"))
+    counts = ", ".join(f"{state} {count}" for state, count in sorted(done.counts.items()))
+    return done.error or counts or str(_("nothing new"))
 
 
 @group.command("replay")
