@@ -26,10 +26,13 @@ from werkzeug.routing import Rule
 
 from core.customers.models import Customer
 from core.documents.labels import code_of
+from core.documents.seals import uses_of
+from core.documents.services import issue
 from core.kernel import clock, importing
 from core.kernel.audit import Audit
 from core.kernel.database import Base, ScopedSession, UnitScoped, UtcDateTime, transaction
 from core.kernel.ids import uuid7
+from core.kernel.jobs import JobRun
 from core.records.attachments import attach
 from core.records.models import Notice, Record
 from core.records.services import notify, remind
@@ -56,6 +59,8 @@ OWN = {
     "mail_reply.index",
     "inbox.index",
     "inbox.read",
+    "jobs.count_view",
+    "jobs.index_view",
     "my.index",
     "penalty.count_view",
     "penalty.index_view",
@@ -231,6 +236,8 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         with transaction():
             notify(record, "mention", [scene.nobody.id], MARK)
         _import_run(scene.unit.id)
+        document = issue("case_record", record_id, "zh").id
+        sealed = uses_of([document])[0].id
         customers = [str(key) for key in work.scalars(select(Customer.id).order_by(Customer.id))]
         late = work.scalars(select(Obligation.id).where(Obligation.record_id == record_id)).first()
         day = clock.now().date() + timedelta(days=40)
@@ -248,6 +255,7 @@ def _fill(scene: Scene, everything: list[str]) -> None:
     with as_system() as work:
         view = SavedView(list_name="cases", name=f"{MARK}视图", query="quick=open", user_id=scene.boss.id)
         work.add(view)
+        work.add(_background_work(scene))
         work.flush()
         for model in scene.models().values():
             if work.scalars(_rows_of(model, scene.unit)).first() is None:
@@ -271,6 +279,8 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         "record_id": str(record_id),
         "label_id": label,
         "attachment_id": str(attached),
+        "document_id": str(document),
+        "use_id": str(sealed),
         "reminder_id": str(reminder),
         "step": "classify",
         "export_type": "csv",
@@ -300,6 +310,7 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         "stage": str(stage),
         "plugin": scene.app.extensions["plugins"].plugins[0].name,
         "report": "cases.sources",
+        "subject": "case",
         "text": MARK,
         "reason": "试一试",
         "purpose": "试一试",
@@ -318,6 +329,19 @@ def _by_screens(client: FlaskClient) -> None:
     for address, form in sent.items():
         answer = client.post(address, data=form)
         assert answer.status_code == 302, (address, answer.text[-2000:])
+
+
+def _background_work(scene: Scene) -> JobRun:
+    return JobRun(
+        unit_id=scene.unit.id,
+        key=MARK,
+        job="import.check",
+        title=f"{MARK}.csv",
+        actor_id=scene.boss.id,
+        state="failed",
+        error=MARK,
+        created_at=clock.now(),
+    )
 
 
 def _import_run(unit_id: int) -> None:

@@ -87,8 +87,8 @@ class SealUse(UnitScoped, Base):
             "sealed_at": _l("Sealed at"),
             "sealed_by": _l("Sealed by"),
             "scan_sha256": _l("Content of the scan"),
-            "scan_name": _l("Scan"),
-            "scan_id": _l("Scan"),
+            "scan_name": _l("Stamped scan"),
+            "scan_id": _l("Stamped scan"),
             "reason": _l("Reason"),
         }
     )
