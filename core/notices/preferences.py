@@ -26,6 +26,7 @@ from .models import PENDING, Delivery, NoticeHabits, NoticePreference
 
 ADMIN = "notice.admin"
 DIGEST_AT = time(8, 0)
+KNOWN_FOR = timedelta(seconds=30)
 # Of several positions' wishes the loudest counts.
 _LOUDNESS = (ALWAYS, NOW, DIGEST, OFF)
 Wishes = dict[tuple[str, str], str]
@@ -112,11 +113,16 @@ def _after(local: datetime, moment: datetime) -> datetime:
 
 
 class People:
-    """Looks people up as they are now, each once. Use it inside ``system_scope``."""
+    """Looks people up as they are now, each once. Use it inside ``system_scope``; ``renewed`` forgets in time."""
 
     def __init__(self) -> None:
+        self._since = clock.now()
         self._known: dict[int, Person | None] = {}
         self._defaults: dict[str, Wishes] | None = None
+
+    def renewed(self) -> People:
+        """Return this look-up, or an empty one when it is half a minute old."""
+        return self if clock.now() - self._since < KNOWN_FOR else People()
 
     def load(self, user_ids: Iterable[int]) -> None:
         """Read what is not known yet of several people at once."""

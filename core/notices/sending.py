@@ -94,23 +94,24 @@ def _lease(*where: ColumnElement[bool], limit: int) -> list[Delivery]:
         return rows
 
 
-def _people_and_units(rows: Sequence[Delivery]) -> tuple[People, dict[int, Unit]]:
-    people = People()
+def _load(rows: Sequence[Delivery], people: People) -> dict[int, Unit]:
+    """Look up who gets the messages; return the units they are about."""
     with system_scope("notices", read_only=True) as work:
         people.load({row.user_id for row in rows if row.user_id})
         found = work.scalars(select(Unit).where(Unit.id.in_({row.unit_id for row in rows})))
         units = {unit.id: unit for unit in found}
         work.expunge_all()
-    return people, units
+    return units
 
 
 # --- mails ------------------------------------------------------------------------------------------
 
 
 def _send_mails() -> int:
-    total = 0
+    total, people = 0, People()
     while rows := _lease(Delivery.channel == EMAIL, limit=BATCH):
-        people, units = _people_and_units(rows)
+        people = people.renewed()
+        units = _load(rows, people)
         total += len(rows)
         _each_mail([([row], people.get(row.user_id or 0)) for row in rows], units, _mail)
     return total
@@ -125,7 +126,8 @@ def _send_digests() -> int:
     for user in users:
         rows = _lease(Delivery.channel == DIGEST, Delivery.user_id == user, limit=1000)
         if rows:
-            people, units = _people_and_units(rows)
+            people = People()
+            units = _load(rows, people)
             total += 1
             _each_mail([(rows, people.get(user or 0))], units, _digest)
     return total

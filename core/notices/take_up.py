@@ -28,19 +28,20 @@ def take_up() -> int:
 
     Any number may do this at once: each batch is one transaction that locks its notices.
     """
-    total = 0
-    while count := _take_batch():
+    total, people = 0, People()
+    while count := _take_batch(people):
         total += count
+        people = people.renewed()
     return total
 
 
-def _take_batch() -> int:
+def _take_batch(people: People) -> int:
     with system_scope("notices") as work, transaction():
         waiting = select(Notice).where(Notice.told_at.is_(None)).order_by(Notice.id).limit(BATCH)
         found = work.scalars(waiting.with_for_update(skip_locked=True)).all()
         if not found:
             return 0
-        rows = list(_deliveries(found))
+        rows = list(_deliveries(found, people))
         if rows:
             _insert(rows)
         done = update(Notice).where(Notice.id.in_([one.id for one in found])).values(told_at=clock.now())
@@ -56,10 +57,9 @@ def _insert(rows: Sequence[dict[str, Any]]) -> None:
     work.execute(statement, list(rows))
 
 
-def _deliveries(found: Sequence[Notice]) -> Iterable[dict[str, Any]]:
+def _deliveries(found: Sequence[Notice], people: People) -> Iterable[dict[str, Any]]:
     moment = clock.now()
     fresh = [one for one in found if moment - one.at <= OLD_NEWS]
-    people = People()
     people.load(one.user_id for one in fresh)
     listening = _robots({one.unit_id for one in fresh})
     mailing = smtp.is_set_up()
