@@ -422,7 +422,7 @@ def _aside(mail_id: object) -> tuple[Mail, Judged]:
         NotFound, NotAllowed.
         Refused: it was dealt with meanwhile.
     """
-    row = fetch(Mail, mail_id, query=select(Mail).with_for_update().execution_options(populate_existing=True))
+    row = fetch(Mail, mail_id, query=outgoing.LOCKED)
     require(HANDLE, row.unit_id)
     if row.direction != "in" or row.state not in (QUARANTINED, IGNORED):
         raise Refused([Refusal("mail.done", _OVER)])

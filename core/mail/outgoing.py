@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from core.customers.models import Customer, CustomerContact
 from core.kernel import clock
@@ -42,6 +42,7 @@ PENDING, SENT, FAILED = "pending", "sent", "failed"
 JOB = "mail.send"
 MOST_BYTES = 20 * 1024 * 1024
 LONGEST = 4000
+LOCKED: Select[Any] = select(Mail).with_for_update().execution_options(populate_existing=True)
 _FIRST = ("responded", "contacted", "answered")
 
 
@@ -260,7 +261,7 @@ def _sent(unit_id: int, mail_id: int) -> None:
 
 
 def _locked(mail_id: int) -> Mail:
-    return fetch(Mail, mail_id, query=select(Mail).with_for_update().execution_options(populate_existing=True))
+    return fetch(Mail, mail_id, query=LOCKED)
 
 
 def _tell_timeline(record: Record, row: Mail) -> None:
@@ -310,7 +311,7 @@ def send_again(mail_id: object) -> Mail:
 
 
 def _locked_for(mail_id: object) -> Mail:
-    row = fetch(Mail, mail_id, query=select(Mail).with_for_update().execution_options(populate_existing=True))
+    row = fetch(Mail, mail_id, query=LOCKED)
     if row.record_id is not None:
         require_act(fetch_visible(row.record_id), "case.handle")
     else:

@@ -28,6 +28,7 @@ REASONS: dict[str, Any] = {
     "refused": _l("It could not be taken over"),
     "failed": _l("It could not be taken over because of a fault"),
     "head_only": _l("It is too large; only its head was fetched, the rest is on the mail server"),
+    "automatic": _l("Acknowledged by machine"),
     "by_hand": _l("Put aside by hand"),
     "returned": _l("It came back undelivered"),
     "not_sent": _l("The mail server did not take it"),

@@ -27,7 +27,7 @@ STATES: Choices = (
     ("failed", _l("Not delivered")),
 )
 TONES = {"case": "good", "reply": "good", "quarantined": "warn", "pending": "info", "sent": "good", "failed": "bad"}
-DIRECTIONS: Choices = (("in", _l("Received")), ("out", _l("Sent by us")))
+DIRECTIONS: Choices = (("in", _l("Came in")), ("out", _l("Sent by us")))
 
 
 def shown_address(address: str, unit_id: int) -> str:
