@@ -42,7 +42,7 @@ def served(place: Scene, which: str) -> Iterator[int]:
 
 
 def _wait(port: int) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return

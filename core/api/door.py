@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from math import ceil
 from time import time
@@ -26,8 +27,9 @@ from .operations import Operation
 
 PREFIX = "/api/v1"
 REALM = 'Bearer realm="shouhou"'
-# For each token, and for wrong tokens from one address. Counted where RATELIMIT_STORAGE_URI says.
-TOKEN_LIMIT, WRONG_LIMIT = "600 per minute", "30 per minute"
+# For each token (SHOUHOU_API_LIMIT says another), and for wrong tokens from one address. Counted where
+# RATELIMIT_STORAGE_URI says; in memory, each process counts for itself.
+TOKEN_LIMIT, WRONG_LIMIT = os.environ.get("SHOUHOU_API_LIMIT", "600 per minute"), "30 per minute"
 
 
 class TokenNeeded(AppError):
@@ -120,8 +122,8 @@ def enter(operation: Operation) -> None:
         g.actor = replace(actor, locale=g.locale)
         g.api_caller = Caller(g.actor, token, chosen)
         set_scope(_scope(actor, token, chosen))
-        if chosen is not None:
-            know(chosen.id, chosen.code, chosen.timezone, chosen.path)
+        if (unit := g.api_caller.sole) is not None:
+            know(unit.id, unit.code, unit.timezone, unit.path)
         if writing:
             release()
     finally:

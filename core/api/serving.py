@@ -162,6 +162,12 @@ def once(
     return result, replayed
 
 
+def service_key() -> str:
+    """Return the key for a service that minds retries itself; '' without the header."""
+    key = request_key()
+    return f"api:{key}" if key else ""
+
+
 def read_on() -> None:
     """What follows only reads: on SQLite it need not wait for the write lock again."""
     access_mode.set("read")
