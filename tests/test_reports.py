@@ -536,8 +536,10 @@ def test_a_right_to_schedule_is_needed(sqlite_app: Flask) -> None:
         schedules.save("cases.sources", unit.id, {}, {})
 
 
-def test_a_file_is_called_by_title_and_day(sqlite_app: Flask) -> None:
+def test_a_file_is_called_by_title_and_day_and_names_its_dates(sqlite_app: Flask) -> None:
     unit = make_unit()
     with looking(unit):
+        told = dict(files.about(making.ask(own.SOURCES, unit.id, {})))
+        assert told == {"Period": "This month, 2026-03-01 – 2026-03-18"}
         wanted = making.ask(own.BACKLOG, unit.id, {})
         assert files.file_name(wanted, "pdf") == "Open cases by age and person-20260318.pdf"

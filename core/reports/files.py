@@ -89,8 +89,11 @@ def _blank(line: Line, text: str) -> str:
     return "" if line.kind != ROW and text == "—" else text
 
 
-def about(wanted: Ask) -> list[tuple[str, str]]:
-    """Return (label, value) of what narrows a report: its filters, and how many units it covers."""
+def about(wanted: Ask, *, dated: bool = True) -> list[tuple[str, str]]:
+    """Return (label, value) of what narrows a report: its filters, and how many units it covers.
+
+    ``dated``: name the days a preset means now, for who reads it later.
+    """
     found: list[tuple[str, str]] = []
     for one in wanted.report.filters:
         value = wanted.values.get(one.name)
@@ -99,7 +102,7 @@ def about(wanted: Ask) -> list[tuple[str, str]]:
         words = {str(code): str(label) for code, label in one.choice_list()}
         chosen = value if isinstance(value, list) else [value]
         told = [words.get(str(code), cell_text(code, one.kind, "UTC")) for code in chosen]
-        if one.name == "period":  # a preset says nothing to whoever reads the paper later
+        if dated and one.name == "period":
             told.append(_dates(wanted))
         found.append((str(one.label), _("Yes") if value is True else _(", ").join(told)))
     if len(wanted.units) > 1:

@@ -46,6 +46,9 @@ class Webhook(UnitScoped, Base):
     version: Mapped[int] = mapped_column(default=1)
     __mapper_args__ = {"version_id_col": version}
 
+    def __str__(self) -> str:
+        return self.name
+
 
 class WebhookDelivery(UnitScoped, Base):
     """One event for one webhook, once however often the event comes; the log that can be sent again."""
@@ -78,3 +81,6 @@ class WebhookDelivery(UnitScoped, Base):
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     webhook: Mapped[Webhook] = relationship()
+
+    def __str__(self) -> str:
+        return str(self.payload.get("id", self.topic))

@@ -283,7 +283,7 @@ def _narrowed(report: Report, row: ReportSchedule) -> str:
         wanted = making.ask(report, row.unit_id, row.filters, group=str(row.filters.get(GROUP) or ""))
     except InvalidData:
         return _("The filters do not fit the report any more; please set them again.")
-    return _("; ").join(f"{label}: {value}" for label, value in files.about(wanted))
+    return _("; ").join(f"{label}: {value}" for label, value in files.about(wanted, dated=False))
 
 
 def admin_views() -> list[AdminEntry]:
