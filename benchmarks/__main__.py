@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 
-from . import api, clocks, compliance, lists, notices, obligations, others, outbox, over_http, replay
+from core.kernel import exporting
+
+from . import api, clocks, compliance, documents, lists, notices, obligations, others, outbox, over_http, replay
 from .scene import postgres_answers, scene
 
 
@@ -17,14 +19,16 @@ def main() -> None:
     parser.add_argument("--databases", default="sqlite,postgresql")
     parser.add_argument("--creates", type=int, default=400)
     parser.add_argument("--import-rows", type=int, default=100_000)
+    parser.add_argument("--export-rows", type=int, default=1_000_000, help="rows of ten columns in a file")
     parser.add_argument("--recomputed", type=int, default=100_000, help="cases whose obligations are recomputed")
     parser.add_argument("--obligations", type=int, default=1_000_000, help="obligations under the compliance page")
     parser.add_argument("--replayed", type=int, default=100_000, help="cases of the year that is replayed")
     parser.add_argument("--notices", type=int, default=10_000, help="notices taken up and mailed")
+    parser.add_argument("--documents", type=int, default=1000, help="service records that are printed")
     parser.add_argument("--messages", type=int, default=2000, help="messages of the outbox")
     parser.add_argument(
         "--only",
-        default="create,api,lists,import,start,hooks,clocks,steps,obligations,compliance,replay,notices,outbox",
+        default="create,api,lists,import,export,start,hooks,clocks,steps,obligations,compliance,replay,notices,documents,outbox",
     )
     args = parser.parse_args()
     parts = set(args.only.split(","))
@@ -32,6 +36,12 @@ def main() -> None:
         for what, rate in clocks.measure():
             print(f"{what:<46}{rate:>10,.0f} a second", flush=True)
         parts.discard("clocks")
+    if "export" in parts:
+        for file_type in exporting.FILE_TYPES:
+            rate, grown = others.exported(args.export_rows, file_type)
+            what = f"export of {args.export_rows:,} rows, {file_type}"
+            print(f"{what:<46}{rate:>10,.0f} rows a second, +{grown:.0f} MB", flush=True)
+        parts.discard("export")
     if not parts:
         return
     for kind in args.databases.split(","):
@@ -79,6 +89,10 @@ def run(kind: str, args: argparse.Namespace, parts: set[str]) -> None:
     if "notices" in parts:
         with scene(kind) as place:
             show(notices.measure(place, args.notices))
+    if "documents" in parts:
+        with scene(kind) as place:
+            for line in documents.measure(place, args.documents):
+                print(line, flush=True)
     if "outbox" in parts:
         with scene(kind) as place:
             show(outbox.measure(place, args.messages))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 from core import hookspecs
-from core.kernel import importing
+from core.kernel import exporting, importing
 from core.kernel.database import system_scope, transaction
 from core.kernel.hooks import Registry, hookimpl
 
@@ -47,6 +48,18 @@ def imported(place: Scene, count: int) -> tuple[float, float]:
     if done.counts.get("created", count) < count * 0.99:
         raise RuntimeError(f"only {done.counts} of {count} were written")
     return count / seconds, peak_memory() - before
+
+
+def exported(count: int, file_type: str) -> tuple[float, float]:
+    """Write ``count`` rows of ten columns to a file; return rows a second and how much the memory grew (MB)."""
+    rows = (
+        [f"C{n:07d}", f"客户{n}", "个人", "13812345678", "浙江省杭州市", n, n, n, "", "x"] for n in range(count)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        before = peak_memory(anew=True)
+        start = time.perf_counter()
+        exporting.write([f"列{n}" for n in range(10)], rows, file_type, Path(folder) / "rows")
+        return count / (time.perf_counter() - start), peak_memory() - before
 
 
 def peak_memory(anew: bool = False) -> float:

@@ -142,7 +142,7 @@ def _new_sheet(book: Any, columns: Sequence[ExportColumn], name: str) -> Any:
 
 def sheet_name(name: str) -> str:
     """Make a text fit for the tab of a sheet."""
-    return safe_cell(name.translate(str.maketrans(dict.fromkeys("[]:*?/\\", " "))))[:31].strip(" '")
+    return str(safe_cell("".join(" " if one in "[]:*?/\\" else one for one in name)))[:31].strip(" '")
 
 
 def _write_cell(sheet: Any, line: int, place: int, value: Any, kind: str, formats: dict[str, Any]) -> None:
@@ -156,10 +156,14 @@ def _write_cell(sheet: Any, line: int, place: int, value: Any, kind: str, format
         _write_day(sheet, line, place, value, formats["moment"], f"{value:%Y-%m-%d %H:%M}")
     elif isinstance(value, date):
         _write_day(sheet, line, place, value, formats["date"], value.isoformat())
-    elif isinstance(value, int | float | Decimal) and isfinite(value) and abs(value) < _EXACT:
+    elif _is_exact(value):
         sheet.write_number(line, place, value, formats.get(kind))
     else:
         sheet.write_string(line, place, safe_cell(str(value))[:MAX_TEXT])
+
+
+def _is_exact(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and isfinite(value) and -_EXACT < value < _EXACT
 
 
 def _write_day(sheet: Any, line: int, place: int, value: date, style: Any, text: str) -> None:

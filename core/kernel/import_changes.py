@@ -405,7 +405,8 @@ class _Plan:
 
     def size(self) -> int:
         """Return how many rows will be taken back."""
-        return sum(map(len, (*self.made.values(), *self.changed.values()))) - len(self.kept)
+        made, changed = (sum(len(rows) for rows in found.values()) for found in (self.made, self.changed))
+        return made + changed - len(self.kept)
 
     def kept_rows(self) -> list[Kept]:
         """Name the rows that stay, each with its reason; parts are named by what they belong to."""

@@ -637,9 +637,9 @@ def start(run_id: int, action: str = "confirm") -> jobs.JobRun:
 
     While work on the import is under way, that is answered. A job that dies is done again: nothing was written.
     """
-    with transaction():
-        locked = select(ImportRun).with_for_update().execution_options(populate_existing=True)
-        run = fetch(ImportRun, run_id, query=locked)
+    with transaction() as work:
+        run = fetch(ImportRun, run_id)
+        work.refresh(run, with_for_update=True)  # two starts at once wait for each other
         kind = importer(run.importer)
         _allow(kind, run.unit_id)
         held = _job_of(run)
