@@ -44,7 +44,7 @@ class InboxScreen(Screen):
         mine = select(Delivery).where(Delivery.user_id == g.actor.id).order_by(Delivery.id.desc()).limit(MOST)
         rows = session().scalars(mine.options(joinedload(Delivery.notice).joinedload(Notice.record))).all()
         return self.render(
-            "my/sent.html", rows=rows, notice_title=kinds.title, states=notices.STATES, reason=notices.reason
+            "my/sent.html", rows=rows, notice_title=kinds.title, badge_of=notices.state_badge, reason=notices.reason
         )
 
     @expose("/read", methods=("POST",))

@@ -237,7 +237,7 @@ class RobotScreen(UnitModelView):
         return {
             "facts": facts,
             "latest": session().scalars(latest).all(),
-            "states": STATES,
+            "badge_of": state_badge,
             "title_of": kinds.title,
         }
 
@@ -269,6 +269,11 @@ class RobotScreen(UnitModelView):
 def reason(row: Delivery) -> Any:
     """Return why a message was not sent (yet), in the reader's language where it is one of ours."""
     return sending.REASONS.get(row.error, row.error)
+
+
+def state_badge(row: Delivery) -> tuple[Any, str]:
+    """Return how far a message is, and the colour of it."""
+    return STATES.get(row.state, (row.state, "neutral"))
 
 
 def _whom(row: Delivery) -> str:
@@ -307,7 +312,7 @@ LOG = ListSpec(
         ListColumn(
             "kind", _l("Kind of notice"), lambda row: kinds.title(row.kind), link=_message_url, card="title"
         ),
-        ListColumn("state", _l("State"), lambda row: STATES[row.state], "badge", card="badge"),
+        ListColumn("state", _l("State"), lambda row: state_badge(row), "badge", card="badge"),
         ListColumn("whom", _l("Sent to"), _whom),
         ListColumn("channel", _l("Way"), lambda row: WAYS.get(row.channel, row.channel)),
         ListColumn("address", _l("Address"), lambda row: row.address),
@@ -360,7 +365,9 @@ class LogScreen(ListScreen):
         row = fetch(Delivery, request.args.get("id"), query=_log())
         if not g.actor.may(sending.LOG, row.unit_id):
             raise NotFound()
-        return self.render("admin/message.html", row=row, states=STATES, ways=WAYS, whom=_whom, reason=reason)
+        return self.render(
+            "admin/message.html", row=row, badge_of=state_badge, ways=WAYS, whom=_whom, reason=reason
+        )
 
 
 def admin_views() -> list[AdminEntry]:
