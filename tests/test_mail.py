@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from unittest import mock
 
@@ -257,3 +258,14 @@ def test_a_mail_nobody_can_read_is_kept_as_it_is(sqlite_app: Flask) -> None:
 def store_read(sha256: str) -> bytes:
     with reading():
         return store.read(sha256)
+
+
+def test_many_workers_take_a_mail_once(app: Flask) -> None:
+    post = make_mail_office()
+    raws = [letter(f"第{n}封", subject=f"报修{n}") for n in range(3)]
+    with ThreadPoolExecutor(4) as crew:
+        states = list(crew.map(post.take, raws * 4))
+    assert sorted(states) == ["case"] * 3 + [intake.DUPLICATE] * 9
+    assert sorted(one.title for one in post.records()) == ["报修0", "报修1", "报修2"]
+    with reading() as work:
+        assert len(work.scalars(select(Customer)).all()) == 1

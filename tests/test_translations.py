@@ -40,7 +40,7 @@ NOT_ON_SCREENS = ("插件", "业务单元", "角色", "视图", "罚款", "合�
 # Latin words that stand on Chinese screens: file kinds, keys, the other language's own name, commands.
 LATIN = frozenset(
     """excel xlsx xls csv pdf heic ctrl enter alt esc
-    english flask upgrade shouhou asia shanghai""".split()  # noqa: SIM905 - a list of words reads better
+    english flask upgrade shouhou asia shanghai imap example com api""".split()  # noqa: SIM905 - a list of words reads better
 )
 WORD = re.compile(r"[A-Za-z]{3,}")
 # Keys of one-time codes, and names of profiles such as BU-GEN.

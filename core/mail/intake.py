@@ -106,12 +106,19 @@ def _arrival(judged: Judged, arrived: datetime | None) -> datetime:
 
 
 def _take(box: Box, raw: bytes, sha256: str, judged: Judged, at: datetime) -> str:
+    _one_at_a_time(box.unit_id)
     mail = _row(box, raw, sha256, judged, at)
     if mail is None:
         return DUPLICATE
     mail.state, mail.reason = _decide(mail, judged)
     session().flush()
     return mail.state
+
+
+def _one_at_a_time(unit_id: int) -> None:
+    """Take the mails of a unit one after the other: two of a new customer at once would make two customers."""
+    first = select(Mailbox.id).where(Mailbox.unit_id == unit_id).order_by(Mailbox.id).limit(1)
+    session().execute(first.with_for_update(key_share=True))
 
 
 def _row(box: Box, raw: bytes, sha256: str, judged: Judged, at: datetime) -> Mail | None:
