@@ -371,6 +371,19 @@ def test_a_leaving_process_lays_long_work_down_for_the_next(app, declare, monkey
     assert run_of(run_id).result == {"calls": 2}
 
 
+def test_what_ended_long_ago_is_forgotten(sqlite_app, monkeypatch):
+    unit = make_unit()
+    user = make_user(unit)
+    monkeypatch.setitem(sqlite_app.extensions, "jobs", {"t.do": Job("t.do", "Do", lambda job: None)})
+    old, fresh = (start(unit, user, key=key) for key in ("old", "fresh"))
+    deliver(sqlite_app)
+    with as_system() as held:
+        held.get(JobRun, old).finished_at = clock.now() - timedelta(days=91)
+    with sqlite_app.app_context():
+        runner.drop_old()
+    assert run_of(old) is None and run_of(fresh) is not None
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 

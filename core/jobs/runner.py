@@ -36,6 +36,7 @@ PAUSE = 2.0  # seconds between two rounds when nothing was published in this pro
 TICK_EVERY = timedelta(minutes=1)
 TIDY_EVERY = timedelta(hours=1)
 KEEP = timedelta(days=7)
+KEEP_RUNS = timedelta(days=90)
 # Seconds a process that must end waits for what is in hand, then for long work to leave off at its next progress.
 FINISH, LEAVE_OFF = 20.0, 10.0
 # Short work that has waited so long is done by the scheduler: long work may have all the threads.
@@ -110,6 +111,7 @@ def drop_old(keep: timedelta = KEEP) -> int:
     importing.purge_changes()
     jobs.purge_results()
     sign_in.forget_old_tries()
+    jobs.purge_runs(KEEP_RUNS)
     messages = outbox.purge_delivered(keep)
     with system_scope("tidy"), transaction() as work:
         gone = work.execute(delete(Idempotency).where(Idempotency.at < clock.now() - keep))
@@ -124,7 +126,9 @@ class Runner:
     this process, else every two seconds.
     """
 
-    def __init__(self, app: Flask, pause: float | None = None, queue: Queue | None = None, threads: int = 2) -> None:
+    def __init__(
+        self, app: Flask, pause: float | None = None, queue: Queue | None = None, threads: int = 2
+    ) -> None:
         self.app = app
         self.pause = PAUSE if pause is None else pause
         self.queue = queue
@@ -170,7 +174,8 @@ class Runner:
 
     def run(self) -> None:
         """Run in the present thread until it is asked to stop."""
-        forget = outbox.on_publish(self._wake.set)
+        # With a queue its threads are told; the scheduler need not look after each commit.
+        forget = outbox.on_publish(self._wake.set) if self.queue is None else _nothing
         try:
             while not self._stopped.is_set():
                 self._wake.clear()
@@ -225,6 +230,10 @@ class Runner:
                 recurring.publish_due()
             except Exception:  # as above; the next minute tries again
                 log.exception("recurring work could not be looked at")
+
+
+def _nothing() -> None:
+    pass
 
 
 def run_worker(app: Flask, threads: int) -> None:

@@ -21,7 +21,7 @@ from typing import Any, cast
 from flask import Flask, current_app
 from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import CursorResult, ForeignKey, Index, String, Text, select, update
+from sqlalchemy import CursorResult, ForeignKey, Index, String, Text, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from . import clock
@@ -372,6 +372,12 @@ def purge_results(keep: timedelta = KEEP_RESULTS) -> int:
         except FileNotFoundError:  # another process tidies as well
             continue
     return count
+
+
+def purge_runs(keep: timedelta) -> None:
+    """Forget watched work that ended longer ago than ``keep``."""
+    with system_scope("tidy"), transaction() as work:
+        work.execute(delete(JobRun).where(JobRun.state.in_(ENDED), JobRun.finished_at < clock.now() - keep))
 
 
 def _results() -> Path:
