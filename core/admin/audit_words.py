@@ -36,6 +36,7 @@ ACTIONS = {
     "totp.reset": _l("One-time codes reset"),
     "sessions.end": _l("Sessions ended"),
     "export": _l("Exported"),
+    "notice.defaults": _l("Changed how a position is told"),
     "import.done": _l("Imported"),
     "import.undone": _l("Import undone"),
     "history.taken_over": _l("Case history imported"),
@@ -52,6 +53,7 @@ ACTIONS = {
     "calendar.official": _l("Official days of a year replaced"),
 }
 SUBJECTS = {
+    "core_robot": _l("Group robot"),
     "core_seal_use": _l("Use of a seal"),
     "core_user": _l("User"),
     "core_user_position": _l("Position of a user"),
@@ -102,6 +104,7 @@ COLUMNS = {
     "id": _l("Serial"),
     "identity_cipher": _l("Identity number"),
     "key": _l("Setting"),
+    "integration": _l("Account of a program"),
     "kind": _l("Kind"),
     "label": _l("Label"),
     "last_day": _l("Until"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, time
+from types import MappingProxyType
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -51,6 +53,7 @@ class Robot(UnitScoped, Base):
     __audit_mask__ = frozenset({"address"})
     __audit_skip__ = frozenset({"version", "next_at"})
     __audit_label__ = "name"
+    __audit_words__ = MappingProxyType({"kinds": _l("Told of")})
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     name: Mapped[str] = mapped_column(String(80))
