@@ -39,7 +39,7 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
 NOT_ON_SCREENS = ("插件", "业务单元", "角色", "视图", "罚款", "合规率", "流转", "用户组", "记录集", "点击这里")
 # Latin words that stand on Chinese screens: file kinds, keys, the other language's own name, commands.
 LATIN = frozenset(
-    """excel xlsx xls csv pdf heic ctrl enter alt esc
+    """excel xlsx xls ods csv utf pdf heic ctrl enter alt esc
     english flask upgrade shouhou asia shanghai imap example com api""".split()  # noqa: SIM905 - a list of words reads better
 )
 WORD = re.compile(r"[A-Za-z]{3,}")
