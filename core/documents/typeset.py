@@ -83,7 +83,7 @@ class _Press:
             raise ValueError(f"{template}: print templates may not use packages")
         house = {f"print/{one.name}": one.read_bytes() for one in SHARED.glob("*.typ")}
         self._files = {"main.typ": source.encode(), **house}
-        found = typst.Fonts(
+        found: Any = typst.Fonts(
             include_system_fonts=False,
             include_embedded_fonts=False,
             font_paths=[str(fonts if fonts.is_dir() else fonts.parent)],
@@ -93,7 +93,9 @@ class _Press:
             raise NotPrintable(_l("There is no font to print with; see the setting print_fonts."))
         self._families = sorted({one.family for one in faces}, key=lambda name: (name != PREFERRED, name))
         self._glyphs = frozenset().union(*(glyphs_of(Path(one.path), one.index) for one in faces))
-        self._compiler = typst.Compiler(self._files, root=str(template.parent), font_paths=found)
+        # Files held in memory are missing from its type hints.
+        make: Any = typst.Compiler
+        self._compiler = make(self._files, root=str(template.parent), font_paths=found)
         self._lock = threading.Lock()
         self._refuse(self.missing(source))
 
