@@ -16,12 +16,13 @@ from core.units.models import UnitPlugin
 from core.units.switches import enabled_plugins
 from core.users.permissions import units_where
 
+from . import serving
 from .common import with_ids
 from .door import unit_to_write
 from .operations import Body, Operation
 from .paging import Order
 from .reading import Param
-from .serving import Reply, Stale, body, matched, narrowed, once, page, read_on
+from .serving import Reply, Stale, body, matched, narrowed, once, read_on
 from .shapes import Shape, form_schema, out, typed, with_defaults
 
 
@@ -56,7 +57,7 @@ class _Collection:
                 many,
                 _l("List"),
                 tag,
-                self.list,
+                self.page,
                 self.read,
                 self.shape,
                 True,
@@ -115,7 +116,7 @@ class _Collection:
 
     # the views
 
-    def list(self) -> dict[str, Any]:
+    def page(self) -> dict[str, Any]:
         """Return a page from the units where the plugin is on and the actor may look."""
         model: Any = self.resource.model
         units = self._units()
@@ -123,7 +124,7 @@ class _Collection:
             raise NotFound()
         seen = units & units_where(self.resource.permission)
         statement = narrowed(select(model).where(model.unit_id.in_(seen)), self.filters)
-        return page(self.name, statement, self.order, self._show, self.shape, model.id)
+        return serving.page(self.name, statement, self.order, self._show, self.shape, model.id)
 
     def get(self, id: str) -> Reply:
         """Return one."""

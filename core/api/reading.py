@@ -158,15 +158,15 @@ class Param:
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema."""
-        found: dict[str, Any] = {
+        schemas: dict[str, dict[str, Any]] = {
             "integer": {"type": "integer", "minimum": 1, "maximum": self.most or 2**31 - 1},
             "boolean": {"type": "boolean"},
             "moment": {"type": "string", "format": "date-time"},
             "uid": {"type": "string", "format": "uuid"},
             "string": {"type": "string", "minLength": 1, "maxLength": self.most or 80},
             "choice": {"type": "string", "enum": list(self.choices)},
-        }[self.kind]
-        return found
+        }
+        return schemas[self.kind]
 
     def read(self, raw: str) -> Any:
         """Read a value.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -113,6 +115,19 @@ class ApiToken(Base):
     __audit_mask__ = frozenset({"token_hash"})
     __audit_skip__ = frozenset({"last_used_at", "last_address"})
     __audit_label__ = "name"
+    __audit_words__ = MappingProxyType(
+        {
+            "": _l("API token"),
+            "name": _l("What it is for"),
+            "hint": _l("Begins with"),
+            "token_hash": _l("Token"),
+            "scopes": _l("What it may do"),
+            "unit_ids": _l("Only in these units"),
+            "created_by": _l("Added by"),
+            "expires_at": _l("Valid until"),
+            "revoked_at": _l("Revoked at"),
+        }
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("core_user.id"), index=True)

@@ -18,7 +18,6 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from core.kernel import clock
-from core.kernel.audit import record_audit
 from core.kernel.database import current_scope, fetch, session, system_scope, transaction
 from core.kernel.errors import InvalidData, NotAllowed, NotFound
 from core.kernel.fields import Choices, Field, clean
@@ -249,7 +248,6 @@ def _make(user_id: int, values: Mapping[str, Any]) -> tuple[ApiToken, str]:
     )
     session().add(row)
     session().flush()
-    record_audit("token.made", row, detail={"scopes": row.scopes, "units": row.unit_ids})
     return row, secret
 
 

@@ -82,7 +82,7 @@ def _models(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
     return [
         {
             **{name: getattr(row, name) for name in plain},
-            "category": loaded[row.id].category.name if loaded[row.id].category else None,
+            "category": _name(loaded[row.id].category),
             "key_parts": fields.show_key_parts(loaded[row.id].key_parts),
         }
         for row in rows
@@ -97,11 +97,15 @@ def _items(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
         {
             **{name: getattr(row, name) for name in (*plain, *more)},
             "model": loaded[row.id].model.code,
-            "batch": loaded[row.id].batch.number if loaded[row.id].batch else None,
+            "batch": _name(loaded[row.id].batch),
             "customer": _customer(loaded[row.id]),
         }
         for row in rows
     ]
+
+
+def _name(thing: Any) -> str | None:
+    return None if thing is None else str(thing)
 
 
 def _customer(item: Item) -> Any:

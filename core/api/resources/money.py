@@ -254,7 +254,8 @@ def _approval_reply(row: Approval, *, replayed: bool = False) -> Reply:
 
 
 def _approval(one: Approval, powers: approvers.Powers) -> dict[str, Any]:
-    words = one.data.get("title") if isinstance(one.data.get("title"), dict) else {}
+    said = one.data.get("title")
+    words: Mapping[str, str] = said if isinstance(said, dict) else {}
     allowed = one.state == "waiting" and may(approvers.VIEW, one.unit_id) and approvers.right(one, powers)[0]
     return {
         "id": one.id,
