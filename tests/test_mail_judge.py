@@ -1,5 +1,6 @@
 """A mail judged by its bytes alone: what Chinese programs write, and what hostile hands do."""
 
+# ruff: noqa: E501 - mails stand here as programs write them
 from __future__ import annotations
 
 import base64
@@ -187,8 +188,6 @@ def test_html_becomes_words_and_nothing_else() -> None:
     <p>空调&nbsp;坏了&lt;b&gt;</p><div>第二行<br>第三行</div><img src="http://x/track.gif" onerror="alert(1)">
     <a href="https://example.com/v?id=1&amp;x=2">视频</a> <a href="javascript:alert(1)">点我</a>
     <iframe src="https://evil.cn">内嵌</iframe><!-- 注释 <p>藏</p> --><svg><script>alert(2)</script></svg></body></html>"""
-    found = said(page, HEAD)
-    assert found == said(page, HEAD)
     shown = judge(body(page.encode(), "text/html; charset=utf-8")).said
     assert shown.split("\n")[0] == "空调 坏了<b>"
     assert "第二行\n第三行" in shown and "<https://example.com/v?id=1&x=2>" in shown
@@ -227,7 +226,7 @@ def test_files_and_what_is_no_file() -> None:
     found = judge(
         mixed(
             b"Content-Type: text/plain\r\n\r\nhi",
-            'Content-Type: application/pdf; name="=?gb2312?B?'.encode()
+            b'Content-Type: application/pdf; name="=?gb2312?B?'
             + base64.b64encode("报告.pdf".encode("gbk"))
             + b'?="\r\nContent-Disposition: attachment\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERi0xLjQK',
             b"Content-Type: image/png\r\nContent-Disposition: attachment; filename*=utf-8''%E9%93%AD%E7%89%8C.png\r\n\r\nx",
