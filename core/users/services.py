@@ -230,6 +230,11 @@ def temporary_password() -> str:
 
 
 def user_values(raw: Mapping[str, Any], user: User | None) -> dict[str, Any]:
+    """Check the fields of a user (None: a new one) and return them as columns.
+
+    Raises:
+        InvalidData: also a user name that is taken.
+    """
     values = clean(USER_FIELDS, raw)
     for name in ("email", "phone"):
         values[name] = values[name] or ""
