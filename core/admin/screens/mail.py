@@ -125,6 +125,10 @@ def _base() -> Select[Any]:
     return select(Mail).options(joinedload(Mail.record), joinedload(Mail.mailbox))
 
 
+def _title(row: Mail) -> str:
+    return row.subject or _("(none)")
+
+
 def _record_url(row: Mail) -> str:
     return url_for("record.page", record_id=row.record_id) if row.record_id else ""
 
@@ -141,7 +145,7 @@ MAILS = ListSpec(
     model=Mail,
     base=_base,
     columns=(
-        ListColumn("subject", _l("E-mail subject"), lambda m: m.subject or _("(none)"), link=mail_url, card="title"),
+        ListColumn("subject", _l("E-mail subject"), _title, link=mail_url, card="title"),
         ListColumn("state", _l("State"), state_badge, "badge", card="badge"),
         ListColumn("direction", _l("Direction"), lambda m: label_of(DIRECTIONS, m.direction)),
         ListColumn("other", _l("Sender or receiver"), other_side),
