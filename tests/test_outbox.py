@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from core.jobs import runner
+from core.jobs.queue import Queue, packed, unpacked
 from core.jobs.runner import Runner, run_once
 from core.kernel import clock, outbox
 from core.kernel.database import transaction
@@ -264,3 +266,29 @@ def test_stopping_leaves_the_rest_for_the_next_runner(app, monkeypatch):
     publish(*(f"m{n}" for n in range(5)))
     assert run_once(app, stopping=lambda: True) == runner.Round()
     assert run_once(app).messages == 5
+
+
+@pytest.mark.parametrize("store", ["redis://127.0.0.1:1/0", "postgresql://nobody@127.0.0.1:1/x", "broken file", ""])
+def test_whatever_the_queue_is_work_is_done_and_nothing_fails(sqlite_app, tmp_path, monkeypatch, store):
+    if store == "broken file":
+        (tmp_path / "queue.db").write_bytes(b"no database at all " * 100)
+    settings = replace(
+        sqlite_app.extensions["settings"], data_dir=tmp_path, jobs_store="" if store == "broken file" else store
+    )
+    queue = Queue(settings)
+    monkeypatch.setitem(sqlite_app.extensions, outbox.SENDER, queue.send)
+    publish("a")
+    assert (queue.waiting() is None) == ("://" in store)
+    running = Runner(sqlite_app, pause=0.05, queue=queue).start()
+    try:
+        publish("b")
+        assert wait_for(lambda: {s for s, _ in states().values()} == {DONE}, 20), states()
+    finally:
+        assert running.stop()
+    assert {tries for _, tries in states().values()} == {1}
+
+
+def test_only_ids_come_out_of_the_queue():
+    assert unpacked(packed(17)) == 17
+    for hostile in (b"", b"\x80\x04.", b"[1]", b"true", b"-1", b"1e3", b'{"a":1}', b"9" * 40):
+        assert unpacked(hostile) == 0
