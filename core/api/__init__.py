@@ -6,8 +6,10 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, json
 from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
 
 from core.kernel.i18n import current_locale
+from core.kernel.manifest import Manifest
 from core.users import tokens
 
 from .operations import Operation
@@ -75,9 +77,14 @@ _AREAS: dict[str, Any] = {
 }
 
 
+def _title(plugin: Manifest) -> Any:
+    return LazyString(lambda: plugin.title(current_locale()))
+
+
 def _scopes(app: Flask, operations: list[Operation]) -> list[tuple[str, Any]]:
     """Return every scope that an operation asks for, with words, the widest last."""
-    plugins = {one.permission.partition(".")[0]: one.title for one in app.extensions["api_resources"]}
+    areas = {one.permission.partition(".")[0]: one.plugin for one in app.extensions["api_resources"]}
+    plugins = {area: _title(app.extensions["plugins"].get(plugin)) for area, plugin in areas.items()}
     wanted = dict.fromkeys(one.scope for one in operations if one.scope and one.scope not in tokens.APART)
     found = []
     for scope in sorted(wanted, key=lambda code: (code.partition(".")[0] not in _AREAS, code)):
