@@ -77,6 +77,7 @@ def running(folder: Path) -> Iterator[ImapServer]:
     owner = pwd.getpwnam("dovecot") if root else pwd.getpwuid(os.getuid())
     for name in ("run", "mail", "state"):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    os.chown(folder / "mail", owner.pw_uid, owner.pw_gid)
     config = folder / "dovecot.conf"
     config.write_text(
         f"""
