@@ -23,8 +23,8 @@ from core.cases.field_work import read_signature
 from core.customers.models import Customer
 from core.kernel.database import db, session
 from core.kernel.errors import InvalidData
-from core.kernel.fields import Field, clean
 from core.kernel.exporting import CSV, write
+from core.kernel.fields import Field, clean
 from core.records.models import Attachment, Fact, Record
 from core.units.models import Unit
 from core.users.models import User, UserPosition

@@ -67,7 +67,8 @@ def add_folders(app: Flask, folders: Iterable[Path]) -> None:
 def current_locale(default: str = "zh") -> str:
     """Return ``zh`` or ``en``: the user's own choice, else the session's, else the deployment's default.
 
-    A door that lets each request choose puts its choice into ``g.locale``. The browser's wish is not asked: Chinese comes first, and English is one click away on every page.
+    A door that lets each request choose puts its choice into ``g.locale``. The browser's wish is not asked: Chinese
+    comes first, and English is one click away on every page.
     """
     if _spoken.get():
         return _spoken.get()

@@ -1,7 +1,8 @@
 """Amounts in Chinese capitals (大写), as payment papers want them.
 
-人民币 stands before, 整 follows after 元, none after 分. After 角 the rules leave 整 free: it is left out. Where the
-yuan end in noughts and 角 follow, 零 is free as well and left out (1000.50 is 壹仟元伍角); 分 without 角 need it.
+人民币 stands before, 整 follows after 元, none after 分. After 角 the rules leave 整 free: it is left out.
+Where the yuan end in noughts and 角 follow, 零 is free as well and left out (1000.50 is 壹仟元伍角); 分 without 角
+need it.
 """
 
 from __future__ import annotations
