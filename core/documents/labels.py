@@ -31,7 +31,7 @@ from core.records.types import record_type, record_types
 from core.units.models import Unit
 from core.units.switches import enabled_plugins
 
-from .typeset import SHARED, compile_pdf
+from .typeset import SHARED, compile_pdf, qr_svg
 
 RECORD = "record"  # the form that fits records of every type
 MOST = 1000
@@ -287,12 +287,3 @@ def _template(form: PrintForm) -> Any:
         return SHARED / "label.typ"
     installed = current_app.extensions["plugins"]
     return installed.get(form.plugin).folder / "templates" / form.template
-
-
-def qr_svg(text: str) -> str:
-    """Draw a QR as SVG, with the white rim that readers ask for. Ten times as fast as drawing it in Python."""
-    import zxingcpp
-
-    code = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
-    drawn: str = code.to_svg(scale=1, add_quiet_zones=True)
-    return drawn[drawn.index("<svg") :]
