@@ -264,7 +264,9 @@ def create_record(
         if then:
             then(record)
         if not number:
-            record.number = _draw_number(kind, unit_id, received_at)
+            # What follows from the facts (the next limit) is written with the number, in one statement.
+            with work.no_autoflush:
+                record.number = _draw_number(kind, unit_id, received_at)
         # A plugin or ``then`` that performed a step has indexed the record already.
         index(record, detail, fresh=record.fact_seq == len(facts))
         return record
