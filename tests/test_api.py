@@ -500,3 +500,20 @@ def test_other_errors_speak_problem_json_in_the_asked_language(place: Place) -> 
     assert (facts.status_code, list(facts.json["errors"])) == (422, ["data"])
     for given, wrong in (({"kind": "nix"}, 404), ({"kind": "contacted", "at": "2099-01-01T00:00:00Z"}, 422)):
         assert place.api.post(f"/records/{place.case()}/facts", given).status_code == wrong
+
+
+def test_a_closed_unit_is_read_only_here_too(place: Place) -> None:
+    uid = place.case()
+    with as_system() as work:
+        work.get_one(Unit, place.unit.id).active = False
+    for key in ({}, {"Idempotency_Key": "k"}):
+        for path, body in (
+            ("/cases", INTAKE),
+            ("/customers", {"name": "某某公司"}),
+            (f"/records/{uid}/transitions/classify", {}),
+            (f"/records/{uid}/comments", {"text": "x"}),
+            ("/products/models", {"code": "A", "name": "A"}),
+        ):
+            answer = place.api.post(path, body, X_Unit="HQ", **key)
+            assert (answer.status_code, "closed" in answer.text) == (403, True), (path, key, answer.text)
+    assert place.api.get(f"/cases/{uid}").status_code == 200

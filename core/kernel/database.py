@@ -279,6 +279,20 @@ def fetch(model: type[T], raw_id: object, *, query: Select[tuple[T]] | None = No
     return found
 
 
+def need_write(unit_id: int, what: str) -> None:
+    """Make sure that the present scope may write a unit, for statements that pass the session's own check by.
+
+    Raises:
+        ClosedUnit: it may only be read. ScopeError: it is out of reach.
+    """
+    scope = current_scope()
+    if unit_id in scope.write:
+        return
+    if unit_id in scope.read:
+        raise ClosedUnit()
+    raise ScopeError(f"{what} outside the scope")
+
+
 def insert_once(model: type[Base], row: dict[str, Any]) -> bool:
     """Insert ``row`` unless a row with its unique key is there; tell whether it was inserted.
 
@@ -287,8 +301,8 @@ def insert_once(model: type[Base], row: dict[str, Any]) -> bool:
     Raises:
         ScopeError: the row's unit may not be written.
     """
-    if issubclass(model, UnitScoped) and row["unit_id"] not in current_scope().write:
-        raise ScopeError(f"insert into {model.__name__} outside the scope")
+    if issubclass(model, UnitScoped):
+        need_write(row["unit_id"], f"insert into {model.__name__}")
     work = session()
     # preserve_rowcount: without it PostgreSQL answers -1 for an insert, which is not "one row".
     options = {"unscoped": "unit checked above", "preserve_rowcount": True}
@@ -313,8 +327,8 @@ def update_rows(model: type[UnitScoped], rows: Sequence[Mapping[str, Any]]) -> N
     table = cast(Table, cast(Any, model).__table__)
     if cast(type[Base], model).__audited__:
         raise ScopeError(f"many changes of {model.__name__} at once would pass the audit trail by")
-    if any(row["unit_id"] not in current_scope().write for row in rows):
-        raise ScopeError(f"update of {model.__name__} outside the scope")
+    for unit_id in {row["unit_id"] for row in rows}:
+        need_write(unit_id, f"update of {model.__name__}")
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
         alike.setdefault(tuple(sorted(row)), []).append({f"new_{name}": value for name, value in row.items()})

@@ -6,8 +6,7 @@ from sqlalchemy import ForeignKey, String, Table, case, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .database import Base, UnitScoped, current_scope, session
-from .errors import ScopeError
+from .database import Base, UnitScoped, need_write, session
 
 
 class Counter(UnitScoped, Base):
@@ -57,8 +56,7 @@ def reserve_ids(table: Table, count: int) -> list[int]:
 
 
 def _bump(unit_id: int, name: str, period: str, first: int, then: object) -> int:
-    if unit_id not in current_scope().write:
-        raise ScopeError(f"counter {name} outside the scope")
+    need_write(unit_id, f"counter {name}")
     work = session()
     dialect = postgresql if work.get_bind().dialect.name == "postgresql" else sqlite
     statement = (
