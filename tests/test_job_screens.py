@@ -99,10 +99,19 @@ def test_the_file_goes_to_its_starter_and_never_to_another_place(scene):
     assert answer.headers["Content-Disposition"].startswith("attachment")
     assert answer.mimetype == "application/octet-stream" and answer.headers["Cache-Control"] == "no-store"
     answer.close()
-    with scene.client(scene.keeper).get(f"/admin/jobs/file/?id={run_id}") as answer:
-        assert answer.status_code == 200
-    for user in (scene.colleague, scene.stranger):
+    # It was made with the starter's rights, which whoever looks after the work need not have.
+    assert "/admin/jobs/file/" not in scene.client(scene.keeper).get(f"/admin/jobs/run/?id={run_id}").text
+    for user in (scene.keeper, scene.colleague, scene.stranger):
         assert scene.client(user).get(f"/admin/jobs/file/?id={run_id}").status_code == 404
+    # Who has left the unit sees that the work was done, and gets nothing out of the unit any more.
+    mover = make_user(scene.other, locale="en")
+    with as_system() as work:
+        work.get(JobRun, run_id).actor_id = mover.id
+    moved = scene.client(mover)
+    assert "/admin/jobs/file/" not in moved.get(f"/admin/jobs/run/?id={run_id}").text
+    assert moved.get(f"/admin/jobs/file/?id={run_id}").status_code == 404
+    with as_system() as work:
+        work.get(JobRun, run_id).actor_id = scene.starter.id
     with scene.app.app_context():
         (jobs._results() / kept["sha256"]).unlink()
     assert mine.get(f"/admin/jobs/file/?id={run_id}").status_code == 404

@@ -81,6 +81,15 @@ def may_see(run: JobRun) -> bool:
     return own or scope.may(VIEW, run.unit_id)
 
 
+def may_fetch(run: JobRun) -> bool:
+    """Tell whether the actor may have the file a piece of work made: it was made with its starter's rights.
+
+    Whoever looks after the unit's work sees how it went, and no more; who left the unit takes nothing along.
+    """
+    scope = current_scope()
+    return run.actor_id is not None and run.actor_id == scope.actor_id and run.unit_id in scope.read
+
+
 def fetch_run(raw_id: object) -> JobRun:
     """Look up a piece of watched work by an id from a request.
 

@@ -200,7 +200,7 @@ class JobScreen(_Tabs, ListScreen):
             stopping=run.state not in jobs.ENDED and jobs.is_cancel_asked(run),
             next_try=next_try,
             tries=tries,
-            file=run.result.get("file") if jobs.result_file(run) else "",
+            file=run.result.get("file") if jobs.result_file(run) and letters.may_fetch(run) else "",
             gone=bool(run.result.get("file")) and not jobs.result_file(run),
             next_page=local_path(str(run.result.get("url", "")), ""),
             back=_list_of(run),
@@ -237,7 +237,7 @@ class JobScreen(_Tabs, ListScreen):
         """Send the file that a piece of work made."""
         run = letters.fetch_run(request.args.get("id"))
         path = jobs.result_file(run)
-        if path is None:
+        if path is None or not letters.may_fetch(run):
             raise NotFound()
         name = str(run.result["file"])
         answer = send_file(path, mimetype="application/octet-stream", max_age=0)
@@ -315,7 +315,7 @@ def how_often(one: Periodic) -> str:
         return _("daily after %(hour)d:00", hour=one.hour)
     minutes = int(one.every.total_seconds() // 60)
     if minutes % 60:
-        return _("every %(count)d minutes", count=max(1, minutes))
+        return _("every minute") if minutes <= 1 else _("every %(count)d minutes", count=minutes)
     return _("every hour") if minutes == 60 else _("every %(count)d hours", count=minutes // 60)
 
 
@@ -347,4 +347,4 @@ def admin_views() -> list[AdminEntry]:
     )
     recurs = RecurringScreen(name=_l("Recurring work"), endpoint="jobs_recurring", url="/admin/jobs-recurring")
     own = JobScreen(name=_l("Background work"), endpoint="jobs", url="/admin/jobs")
-    return [AdminEntry(view, SYSTEM, 60) for view in (own, unit, dead, recurs)]
+    return [AdminEntry(view, SYSTEM, 50) for view in (own, unit, dead, recurs)]
