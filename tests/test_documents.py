@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+import threading
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -357,6 +358,30 @@ def test_a_seal_from_asking_to_scan(both: Office) -> None:
         seals.mark_sealed(use_id, 1, "x")
     with in_scope(make_unit(), ALL, both.desk), pytest.raises(NotFound):
         seals.fetch_use(use_id)
+
+
+def test_a_double_click_asks_for_a_seal_once(both: Office) -> None:
+    record_id = both.new_case()
+    with both.at_desk():
+        document_id = issue("case_record", record_id, "zh").id
+    together, refused = threading.Barrier(3), []
+
+    def ask() -> None:
+        with both.at_desk():
+            together.wait()
+            try:
+                seals.ask_for(document_id, "company")
+            except Refused:
+                refused.append(1)
+
+    people = [threading.Thread(target=ask) for _ in range(3)]
+    for one in people:
+        one.start()
+    for one in people:
+        one.join()
+    with both.at_desk():
+        asked = [use for use in seals.uses_of([document_id]) if use.seal == "company"]
+    assert (len(asked), len(refused)) == (1, 2)
 
 
 def test_nobody_seals_an_earlier_version(office: Office) -> None:

@@ -36,6 +36,8 @@ def ask_for(document_id: object, seal: str, copies: int = 1, purpose: str = "") 
         row = fetch_document(document_id)
         if seal not in dict(SEALS):
             raise InvalidData({"seal": _l("Please choose one of the list")})
+        # Whoever else asks for a seal on it waits here: a double click puts one line into the register.
+        work.execute(select(Document.id).where(Document.id == row.id).with_for_update())
         _refuse_superseded(row)
         if any(use.seal == seal and use.state == WANTED for use in uses_of([row.id])):
             raise Refused([Refusal("waiting", _l("This seal is asked for already"))])
