@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from core.kernel.errors import Refused
 from core.records.models import Record
-from core.users.models import ApiToken, User
+from core.users.models import ApiToken, Position, User
 from core.users.permissions import all_permissions
-from core.users.services import force_sign_out, staff_of
+from core.users.services import force_sign_out, grant_position, staff_of
 from tests.api_scene import Asker
 from tests.casework import INTAKE, make_office
 from tests.helpers import as_system, in_scope, login, make_position, make_unit, make_user
@@ -73,6 +76,20 @@ def test_a_program_gets_an_account_that_cannot_sign_in(sqlite_app: Flask) -> Non
     assert login(sqlite_app.test_client(), office.technician).get(page).status_code == 403
     assert browser.post(f"{page}/end").status_code == 302
     assert [Asker(sqlite_app, one).get("/me").status_code for one in (secret, second)] == [401, 401]
+
+
+def test_a_program_runs_and_checks_no_system(sqlite_app: Flask) -> None:
+    office = make_office("HQ")
+    with as_system() as work:
+        auditor = work.scalars(select(Position.id).where(Position.code == "auditor")).one()
+        program = User(username="erp", name="erp", integration=True)
+        work.add(program)
+        work.flush()
+    admin = make_user(office.unit, ["user.admin"])
+    page = login(sqlite_app.test_client(), admin).get("/admin/integrations/new").text
+    assert f'value="{auditor}"' not in page.partition('name="position_id"')[2].partition("</select>")[0]
+    with in_scope(office.unit, ["user.admin"], admin), pytest.raises(Refused):
+        grant_position(program.id, office.unit.id, auditor, date(2026, 1, 1))
 
 
 def test_signing_somebody_out_everywhere_ends_their_tokens(sqlite_app: Flask) -> None:

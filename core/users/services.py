@@ -258,7 +258,7 @@ def grant_position(
 
     Raises:
         InvalidData: the days are the wrong way round, or the position is held then already.
-        Refused: it may not be held together with another one the user has, in whatever unit.
+        Refused: it may not be held together with another one the user has, in whatever unit, or by a program.
         NotAllowed: no ``user.admin`` there, or granting to oneself.
         NotFound: no such user, unit or position.
     """
@@ -277,6 +277,11 @@ def grant_position(
     if any(h.unit_id == unit_id and h.position_id == position_id for h in held):
         raise InvalidData({"position_id": _l("The position is held at that time already")})
     _check_exclusion(position, held)
+    if user.integration and position.exclusion_group:
+        # Whoever makes a program holds its secret, and could unite what three people are to keep apart.
+        raise Refused(
+            [Refusal("position.program", _l("%(wanted)s is never held by a program", wanted=position.title))]
+        )
     row = UserPosition(
         user_id=user_id, unit_id=unit_id, position_id=position_id, valid_from=valid_from, valid_to=valid_to
     )

@@ -21,6 +21,7 @@ from core.kernel import clock
 from core.kernel.database import current_scope, fetch, session, system_scope, transaction
 from core.kernel.errors import InvalidData, NotAllowed, NotFound
 from core.kernel.fields import Choices, Field, clean
+from core.kernel.i18n import current_locale
 from core.units.facts import local_day
 from core.units.models import Unit
 
@@ -322,13 +323,13 @@ def end_integration(user_id: object) -> None:
 
 
 def position_choices() -> Choices:
-    """Return every position, as (id, title)."""
-    return [
-        (str(one.id), str(one)) for one in session().scalars(select(Position).order_by(Position.sort, Position.id))
-    ]
+    """Return the positions that a program may hold, as (id, title): not those that run or check the system."""
+    found = select(Position).where(Position.exclusion_group == "").order_by(Position.sort, Position.id)
+    return [(str(one.id), str(one)) for one in session().scalars(found)]
 
 
 def unit_choices(ids: Iterable[int]) -> Choices:
     """Return units of the scope, as (id, name)."""
     rows = session().scalars(select(Unit).where(Unit.id.in_(list(ids))).order_by(Unit.path, Unit.id))
-    return [(str(one.id), one.name) for one in rows]
+    english = current_locale() == "en"
+    return [(str(one.id), one.name_en if english and one.name_en else one.name) for one in rows]
