@@ -11,8 +11,10 @@ from unittest import mock
 from flask import Flask
 from sqlalchemy import select
 
+from core.admin.cases.mails import address_key
 from core.customers.models import Customer
 from core.customers.services import erase_customer
+from core.kernel import clock
 from core.kernel.database import transaction
 from core.kernel.secrets import unseal
 from core.mail import fetching, store
@@ -20,7 +22,7 @@ from core.mail.models import Mail, Mailbox
 from core.users.models import User
 from tests.casework import ALL
 from tests.helpers import as_system, current, login, make_user
-from tests.mails import CUSTOMER, MailOffice, letter, mailbox, make_mail_office
+from tests.mails import BOX, CUSTOMER, MailOffice, letter, mailbox, make_mail_office
 
 FORM = {
     "name": "客服邮箱", "address": "service@example.cn", "host": "8.8.8.8", "port": "993", "security": "ssl",
@@ -73,7 +75,10 @@ def test_what_was_put_aside_is_looked_at_as_text(sqlite_app: Flask) -> None:
     shown = reader.get(f"/admin/mails/details/?id={key}").text
     assert "<script>alert" not in shown and "&lt;script&gt;alert(1)" in shown and number in shown
     assert "x@evil.cn" not in shown and "x***@evil.cn" in shown  # without the right to see personal data
-    raw = reader.get(f"/admin/mails/raw/?id={key}")
+    assert reader.get(f"/admin/mails/raw/?id={key}").status_code == 403 and "/mails/raw/" not in shown
+    seer = login(sqlite_app.test_client(), english(post, {"mail.view", "customer.pii"}))
+    assert "/mails/raw/" in seer.get(f"/admin/mails/details/?id={key}").text
+    raw = seer.get(f"/admin/mails/raw/?id={key}")
     assert (
         raw.headers["Content-Disposition"].startswith("attachment") and raw.mimetype == "application/octet-stream"
     )
@@ -90,6 +95,20 @@ def test_what_was_put_aside_is_looked_at_as_text(sqlite_app: Flask) -> None:
     assert post.last().state == "reply"
 
 
+def key_of(address: str) -> str:
+    with current().app_context():
+        return address_key(address)
+
+
+def ours(post: MailOffice) -> str:
+    """Put a mail of ours on the first record, which others may answer; return its id."""
+    with as_system() as work:
+        record, name = post.records()[0], "ours@example.cn"
+        common = {"unit_id": record.unit_id, "mailbox_id": post.mailbox_id, "record_id": record.id}
+        work.add(Mail(**common, message_id=name, direction="out", state="sent", sender=BOX, at=clock.now()))
+    return name
+
+
 def test_staff_reply_from_the_case(sqlite_app: Flask) -> None:
     post = make_mail_office()
     post.take(letter())
@@ -97,12 +116,15 @@ def test_staff_reply_from_the_case(sqlite_app: Flask) -> None:
     boss = login(sqlite_app.test_client(), english(post, ALL))
     assert f"/admin/reply/{record.id}" in boss.get(f"/admin/record/{record.id}").text
     assert CUSTOMER in boss.get(f"/admin/reply/{record.id}").text
-    silent = boss.post(f"/admin/reply/{record.id}", data={"to": "0", "text": "您好"})
+    receiver = key_of(CUSTOMER)
+    silent = boss.post(f"/admin/reply/{record.id}", data={"to": receiver, "text": "您好"})
     assert silent.status_code == 422 and "No mail server is set up" in silent.text
     before = sqlite_app.extensions["settings"]
     sqlite_app.extensions["settings"] = replace(before, smtp="smtp://127.0.0.1:1")
     try:
-        data = {"to": "0", "text": "您好", "key": "k", "files": (io.BytesIO(b"one"), "a.txt")}
+        post.take(letter("我也想知道", subject="Re: 空调", sender="x@evil.cn", In_Reply_To=f"<{ours(post)}>"))
+        assert post.last().state == "reply"  # and its writer stands first in the list by now
+        data = {"to": receiver, "text": "您好", "key": "k", "files": (io.BytesIO(b"one"), "a.txt")}
         assert boss.post(f"/admin/reply/{record.id}", data=data).status_code == 302
         assert boss.post(f"/admin/reply/{record.id}", data={"to": "7", "text": "x"}).status_code == 422
     finally:
@@ -115,6 +137,9 @@ def test_staff_reply_from_the_case(sqlite_app: Flask) -> None:
 
 def test_erasing_a_customer_erases_the_mails(sqlite_app: Flask) -> None:
     post = make_mail_office()
+    post.take(letter(subject="自动回复: 外出", Auto_Submitted="auto-replied"))
+    beside = post.last()
+    assert (beside.state, beside.record_id) == ("ignored", None)
     post.take(letter())
     digest = post.last().sha256
     with post.office.at_desk() as work, transaction():
@@ -122,8 +147,10 @@ def test_erasing_a_customer_erases_the_mails(sqlite_app: Flask) -> None:
         erase_customer(customer, "本人要求")
     row: Mail = post.last()
     assert (row.sender, row.subject, row.recipients, row.sha256) == ("", "", [], "")
+    aside = post.mails()[0]
+    assert (aside.id, aside.sender, aside.sha256) == (beside.id, "", "")
     with current().app_context():
-        assert store.read(digest) == b""
+        assert store.read(digest) == b"" == store.read(beside.sha256)
     boss = login(sqlite_app.test_client(), english(post, ALL))
     assert "no longer kept" in boss.get(f"/admin/mails/details/?id={row.id}").text
 

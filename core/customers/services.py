@@ -208,10 +208,10 @@ def erase_customer(customer: Customer, reason: str) -> None:
         raise InvalidData({"reason": _l("Please say why.")})
     _start_change(customer, None)
     aliases = session().scalars(select(Customer).where(Customer.merged_into_id == customer.id)).all()
+    for forget in _erasers:  # while it still stands here whose things they are
+        forget([customer.id, *(one.id for one in aliases)])
     for one in (customer, *aliases):
         _forget(one)
-    for forget in _erasers:
-        forget([customer.id, *(one.id for one in aliases)])
     record_audit("customer.erased", customer, detail={"reason": reason})
     _save(customer)
 

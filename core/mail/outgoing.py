@@ -226,7 +226,7 @@ def send(work: Work) -> dict[str, Any]:
     unit_id = int(work.unit_id or 0)
     with in_unit(unit_id, read_only=True):
         row = fetch(Mail, work.payload["mail"])
-        if row.state == SENT:
+        if row.state == SENT or not row.sha256:  # gone, or erased with its customer
             return {}
         key, sender, to, raw = row.id, row.sender, list(row.recipients), store.read(row.sha256)
     try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from typing import Any
 
-from flask import url_for
+from flask import current_app, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
@@ -38,6 +40,15 @@ def shown_address(address: str, unit_id: int) -> str:
     return f"{name[:1]}***@{host}"
 
 
+def address_key(address: str) -> str:
+    """Return what stands for an address in the form of a reply: the same later on, and telling nothing of it.
+
+    A place in the list would not do: a mail that arrives meanwhile moves its sender to the front.
+    """
+    secret = str(current_app.extensions["settings"].secret_key).encode()
+    return hmac.new(secret, f"reply to {address}".encode(), hashlib.sha256).hexdigest()[:24]
+
+
 def state_badge(row: Mail) -> tuple[Any, str]:
     """Return a mail's state and its tone."""
     return label_of(STATES, row.state), TONES.get(row.state, "neutral")
@@ -53,9 +64,9 @@ def other_side(row: Mail) -> str:
 def reply_fields(record: Record) -> tuple[Field, ...]:
     """Return the form of a reply: to an address on file, which is shown as far as the actor may see it."""
     found = outgoing.addresses_for(record)
-    choices = [(str(number), shown_address(one, record.unit_id)) for number, one in enumerate(found)]
+    choices = [(address_key(one), shown_address(one, record.unit_id)) for one in found]
     return (
-        Field("to", "choice", _l("Receiver"), True, choices, default="0" if choices else None),
+        Field("to", "choice", _l("Receiver"), True, choices, default=choices[0][0] if choices else None),
         Field("text", "long", _l("Text"), True, max_length=outgoing.LONGEST, options={"rows": 8}),
         Field("files", "photos", _l("Files"), options={"accept": "image/*,application/pdf,.docx,.xlsx,.zip"}),
     )

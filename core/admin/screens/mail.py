@@ -13,13 +13,21 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
 from core.admin.cases import forms, page
-from core.admin.cases.mails import DIRECTIONS, STATES, VIEW, other_side, reply_fields, state_badge
-from core.admin.categories import SERVICE, SETTINGS
+from core.admin.cases.mails import (
+    DIRECTIONS,
+    STATES,
+    VIEW,
+    address_key,
+    other_side,
+    reply_fields,
+    state_badge,
+)
+from core.admin.categories import CONNECTIONS, SERVICE
 from core.admin.export import attachment as disposition
 from core.admin.forms import FieldsForm, form_from_fields
 from core.admin.listing import Filter, ListColumn, ListContext, ListSpec, Ordering, QuickFilter, among, between
 from core.admin.views import Answer, ListScreen, Screen, UnitModelView, may_here, reason_text
-from core.kernel.access import may
+from core.kernel.access import may, require
 from core.kernel.database import fetch, release, session, transaction
 from core.kernel.errors import AppError, InvalidData, NotAllowed, NotFound
 from core.kernel.extensions import AdminEntry
@@ -34,6 +42,7 @@ from core.records.models import Record
 from .records import Trouble, attempt
 
 MOST_COUNTED = 99
+PII = "customer.pii"
 # --- mailboxes ------------------------------------------------------------------------------------
 
 
@@ -226,6 +235,7 @@ class MailScreen(ListScreen):
             other=other_side(row),
             aside=aside,
             form=form if aside else None,
+            downloads=bool(seen) and may(PII, row.unit_id),
             resend=row.state == outgoing.FAILED and row.reason != "returned" and handles_out(row),
             back=self.get_url(".index_view"),
         )
@@ -279,8 +289,9 @@ class MailScreen(ListScreen):
 
     @expose("/raw/")
     def raw_view(self) -> Response:
-        """Send the mail itself, as a file; no browser opens it."""
+        """Send the mail itself, as a file; no browser opens it. Addresses stand in it in full."""
         row = self.one(request.args.get("id"))
+        require(PII, row.unit_id)
         raw = store.read(row.sha256)
         if not raw:
             raise NotFound()
@@ -340,8 +351,8 @@ class ReplyScreen(Screen):
         return (shown, 422) if request.method == "POST" else shown
 
     def _send(self, record: Record, form: FieldsForm) -> None:
-        known = dict(enumerate(outgoing.addresses_for(record)))
-        to = known.get(int(form.cleaned["to"]), "")
+        known = {address_key(one): one for one in outgoing.addresses_for(record)}
+        to = known.get(form.cleaned["to"], "")
         files = [(one.filename or "", one.stream) for one in form.cleaned["files"] or ()]
         outgoing.reply(record.id, to, form.cleaned["text"], files, key=request.form.get("key", "")[:70])
 
@@ -351,6 +362,6 @@ def admin_views() -> list[AdminEntry]:
     mails = MailScreen(name=_l("E-mails"), endpoint="mails", url="/admin/mails")
     return [
         AdminEntry(mails, SERVICE, 35),
-        AdminEntry(MailboxScreen(Mailbox, endpoint="mailboxes", url="/admin/mailboxes"), SETTINGS, 35),
+        AdminEntry(MailboxScreen(Mailbox, endpoint="mailboxes", url="/admin/mailboxes"), CONNECTIONS, 40),
         AdminEntry(ReplyScreen(name=_l("Reply"), endpoint="mail_reply", url="/admin/reply"), SERVICE, 99),
     ]
