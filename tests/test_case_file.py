@@ -125,7 +125,7 @@ def test_the_case_file_tells_all_of_it(sqlite_app: Flask, locale: str) -> None:
     assert "110***********002X" in text
     assert "[U+1F600]" in text
     marks = {
-        "zh": ("内部", "被拒绝的操作", "附件1", "共"),
+        "zh": ("内部", "不能办理的操作及原因", "附件1", "共"),
         "en": ("internal", "Refusedsteps", "Appendix1", "of"),
     }
     for said in marks[locale]:

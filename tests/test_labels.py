@@ -150,6 +150,14 @@ def test_labels_of_what_one_may_not_see_are_not_printed(client: FlaskClient) -> 
     assert client.get("/admin/labels/", query_string={"form": "nobody", "id": mine}).status_code == 404
 
 
+def test_the_page_offers_labels_and_nothing_else(client: FlaskClient) -> None:
+    office = make_office()
+    make_unit("BELOW", office.unit)  # a second unit to switch to must not get among the labels
+    login(client, make_user(office.unit, {"case.view"}, below=True))
+    page = client.get("/admin/labels/", query_string={"id": office.new_case()}).text
+    assert '<input type="hidden" name="form" value="record">' in page
+
+
 def test_a_selection_of_the_list_is_printed_together(client: FlaskClient, count_queries: Any) -> None:
     office = make_office()
     login(client, office.desk)

@@ -296,7 +296,7 @@ def test_rights_units_and_the_secret_that_is_never_shown_again(
     assert "whsec_" in rotated and secret not in rotated
     assert client.post("/admin/webhooks/test/", data={"id": row.id}).status_code == 302
     log = client.get(f"/admin/webhook-log/?f_webhook={row.id}").get_data(as_text=True)
-    assert "Test message" in log
+    assert "测试消息" in log
     run(sqlite_app)
     (sent,) = deliveries()
     assert (sent.topic, sent.state) == (services.PING, services.SENT)

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import g
 
-from .categories import weight_of
+from .categories import is_folded, weight_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,15 @@ class MenuItem:
     count: int = 0
 
 
+@dataclass(frozen=True)
+class MenuGroup:
+    """One group of the side bar. ``folded``: it starts closed; the one in use never does."""
+
+    title: Any
+    items: list[MenuItem]
+    folded: bool
+
+
 @dataclass
 class Menu:
     """Every registered screen, in order; what a person sees of it is worked out once for each request."""
@@ -41,13 +50,16 @@ class Menu:
         # Sorted here, once, by the untranslated words.
         self.entries.sort(key=lambda e: (weight_of(e.category), str(e.category), e.weight))
 
-    def groups(self) -> list[tuple[Any, list[MenuItem]]]:
-        """Return (title, items) of the groups that have anything for this person in this unit."""
+    def groups(self) -> list[MenuGroup]:
+        """Return the groups that have anything for this person in this unit."""
         found: dict[str, tuple[Any, list[MenuItem]]] = {}
         for entry in self._shown():
-            _title, items = found.setdefault(str(entry.category), (entry.category, []))
+            _category, items = found.setdefault(str(entry.category), (entry.category, []))
             items.append(_item(entry.view))
-        return list(found.values())
+        return [
+            MenuGroup(category, items, is_folded(category) and not any(item.active for item in items))
+            for category, items in found.values()
+        ]
 
     def key(self) -> tuple[Any, ...]:
         """Return what this request's side bar depends on beside the language: the screens, and which is open."""

@@ -14,7 +14,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload, load_only
 
-from core.admin.categories import SETTINGS, SYSTEM, WORK
+from core.admin.categories import CONNECTIONS, WORK
 from core.admin.forms import reason_text
 from core.admin.listing import (
     BulkAction,
@@ -59,6 +59,10 @@ class MyNoticesScreen(Screen):
     """A person's own wishes: kind by kind and channel by channel, quiet hours, the digest."""
 
     icon = "bell"
+
+    def is_visible(self) -> bool:
+        """Keep it out of the menu: it belongs to the account, and the inbox leads here."""
+        return False
 
     @expose("/", methods=("GET", "POST"))
     def index(self) -> Answer:
@@ -378,7 +382,7 @@ def admin_views() -> list[AdminEntry]:
     )
     return [
         AdminEntry(mine, WORK, 35),
-        AdminEntry(RobotScreen(Robot, endpoint="robots", url="/admin/robots"), SETTINGS, 60),
-        AdminEntry(preset, SETTINGS, 61),
-        AdminEntry(LogScreen(name=_l("Sent messages"), endpoint="notice_log", url="notice-log"), SYSTEM, 40),
+        AdminEntry(RobotScreen(Robot, endpoint="robots", url="/admin/robots"), CONNECTIONS, 20),
+        AdminEntry(preset, CONNECTIONS, 10),
+        AdminEntry(LogScreen(name=_l("Sent messages"), endpoint="notice_log", url="notice-log"), CONNECTIONS, 30),
     ]

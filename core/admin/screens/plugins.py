@@ -81,4 +81,4 @@ def _title(plugin: str) -> str:
 
 def admin_views() -> list[AdminEntry]:
     """Return the plugin matrix for the menu."""
-    return [AdminEntry(PluginScreen(name=_l("Plugins"), endpoint="plugins", url="plugins"), SETTINGS, 30)]
+    return [AdminEntry(PluginScreen(name=_l("Plugins"), endpoint="plugins", url="plugins"), SETTINGS, 15)]

@@ -132,5 +132,5 @@ def _said_setting(spec: SettingSpec, value: Any) -> str:
 def admin_views() -> list[AdminEntry]:
     """Return the profiles for the menu."""
     return [
-        AdminEntry(ProfileScreen(name=_l("Starter profiles"), endpoint="profiles", url="profiles"), SETTINGS, 15)
+        AdminEntry(ProfileScreen(name=_l("Starter profiles"), endpoint="profiles", url="profiles"), SETTINGS, 16)
     ]

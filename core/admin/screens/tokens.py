@@ -10,7 +10,8 @@ from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from core.admin.categories import SYSTEM, WORK
+from core.admin.cases.words import unit_name
+from core.admin.categories import CONNECTIONS, WORK
 from core.admin.forms import FieldsForm, form_from_fields
 from core.admin.views import Answer, Screen
 from core.kernel import clock
@@ -25,7 +26,7 @@ from core.users.permissions import units_where
 
 def _units() -> Choices:
     """Return the actor's units where there are several to choose from."""
-    found = [(str(unit.id), unit.name) for unit in g.actor.tree]
+    found = [(str(unit.id), unit_name(unit)) for unit in g.actor.tree]
     return found if len(found) > 1 else ()
 
 
@@ -168,4 +169,4 @@ def admin_views() -> list[AdminEntry]:
     """Return the screens of this module."""
     own = TokenScreen(name=_l("API tokens"), endpoint="tokens", url="/admin/tokens")
     programs = IntegrationScreen(name=_l("Integrations"), endpoint="integrations", url="/admin/integrations")
-    return [AdminEntry(own, WORK, 99), AdminEntry(programs, SYSTEM, 25)]
+    return [AdminEntry(own, WORK, 99), AdminEntry(programs, CONNECTIONS, 50)]

@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
 
-from core.admin.categories import SYSTEM
+from core.admin.categories import CONNECTIONS
 from core.admin.forms import form_from_fields, reason_text
 from core.admin.listing import BulkAction, Filter, ListColumn, ListSpec, Ordering, QuickFilter, among, between
 from core.admin.views import Answer, ListScreen, UnitModelView
@@ -126,6 +126,7 @@ class WebhookScreen(UnitModelView):
     permission = create_permission = edit_permission = MANAGE
     icon = "send"
     create_label = _l("New webhook")
+    list_template = "admin/webhooks.html"
     form_template = "admin/webhook_form.html"
 
     def list_spec(self) -> ListSpec:
@@ -195,15 +196,19 @@ class WebhookLog(ListScreen):
     model = WebhookDelivery
     permission = MANAGE
     icon = "list"
+    list_template = "admin/webhooks.html"
+
+    def is_visible(self) -> bool:
+        """Reached from the list of webhooks."""
+        return False
 
     def list_spec(self) -> ListSpec:
         return LOG
 
 
 def admin_views() -> list[AdminEntry]:
+    log = WebhookLog(name=_l("Log of webhooks"), endpoint="webhook_log", url="/admin/webhook-log")
     return [
-        AdminEntry(WebhookScreen(Webhook, endpoint="webhooks", url="/admin/webhooks"), SYSTEM, 60),
-        AdminEntry(
-            WebhookLog(name=_l("Log of webhooks"), endpoint="webhook_log", url="/admin/webhook-log"), SYSTEM, 61
-        ),
+        AdminEntry(WebhookScreen(Webhook, endpoint="webhooks", url="/admin/webhooks"), CONNECTIONS, 60),
+        AdminEntry(log, CONNECTIONS, 61),
     ]

@@ -12,12 +12,17 @@
 
   // --- side bar: groups stay as they were left; the group in use is always open, and all are in the folded bar
   const groups = $$("details[data-group]");
-  const shut = new Set(JSON.parse(store.get("groups") || "[]"));
-  if (!root.classList.contains("folded")) groups.forEach((d) => { if (shut.has(d.dataset.group) && !$("[aria-current]", d)) d.open = false; });
-  groups.forEach((d) => $("summary", d).addEventListener("click", () => {
-    if (d.open) shut.add(d.dataset.group); else shut.delete(d.dataset.group);
-    store.set("groups", JSON.stringify([...shut]));
-  }));
+  const left = JSON.parse(store.get("menu") || "{}");
+  groups.forEach((d) => {
+    if (root.classList.contains("folded") || $("[aria-current]", d)) d.open = true;
+    else if (d.dataset.group in left) d.open = left[d.dataset.group];
+    $("summary", d).addEventListener("click", () => {
+      left[d.dataset.group] = !d.open;
+      store.set("menu", JSON.stringify(left));
+    });
+  });
+  // A row of tabs that is too wide shows the one in use.
+  $$(".tabs [aria-current]").forEach((tab) => { const row = tab.closest(".tabs"); row.scrollLeft = tab.offsetLeft - row.offsetLeft - 24; });
 
   // --- toasts
   function toast(message, tone) {
@@ -71,6 +76,8 @@
     if (button) button.setAttribute("aria-busy", "true");
     // What opens beside the page leaves it as it is: the next button may follow at once.
     const target = (button && button.formTarget) || form.target || "_self";
+    const frame = target !== "_self" && $(`iframe[name="${target}"]`);
+    if (frame) frame.hidden = false;
     const wait = target === "_self" ? 4000 : 600;
     setTimeout(() => { delete form.dataset.sent; if (button) button.removeAttribute("aria-busy"); }, wait);
   });
