@@ -6,8 +6,10 @@ import io
 import shutil
 import subprocess
 import threading
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from core.kernel.audit import Audit
 from core.kernel.database import fetch, session, transaction
 from core.kernel.errors import InvalidData, NotAllowed, NotFound, Refused
 from core.kernel.jobs import JobRun, result_file
-from core.records.attachments import attachments_of
+from core.records.attachments import attachments_of, open_attachment
 from core.records.engine import detail_of, fetch_visible
 from core.records.models import Attachment, Record
 from core.rules import charges
@@ -149,6 +151,21 @@ def test_who_may(office: Office) -> None:
             issue("customer_file", customer_id, "zh")
     with in_scope(make_unit(), ALL, stranger), pytest.raises(NotFound):
         open_document(row_id)
+    with office.at_desk():
+        file_id = services.fetch_document(row_id).attachment_id
+        seals.mark_sealed(seals.uses_of([row_id])[0].id, 1, "寄给顾客")
+        scan_id = seals.file_scan(seals.uses_of([row_id])[0].id, "scan.png", io.BytesIO(PNG)).scan_id
+    # On the paper stands in full what screens mask: seeing the record and its files is not enough.
+    seeing = ["case.view", "attachment.view"]
+    for more, opened in (([], False), (["document.print"], True), (["customer.pii"], True)):
+        with in_scope(office.unit, [*seeing, *more], stranger):
+            for call in (
+                partial(open_attachment, file_id),
+                partial(open_attachment, scan_id),
+                partial(open_document, row_id),
+            ):
+                with nullcontext() if opened else pytest.raises(NotAllowed):
+                    call()
     for raw in ("", "x", "-1", "9" * 30, None, str(record_id) + "x"):
         with office.at_desk(), pytest.raises(NotFound):
             issue("case_record", raw, "zh")

@@ -13,11 +13,12 @@ from core.kernel.access import require
 from core.kernel.database import current_scope, fetch, session, transaction
 from core.kernel.errors import InvalidData, NotFound, Refusal, Refused
 from core.kernel.fields import normalise
-from core.records.attachments import INLINE, Kept, keep, path_of_hash, put
+from core.records.attachments import INLINE, Kept, guard, keep, path_of_hash, put
 from core.records.engine import lock
+from core.records.models import Attachment, Record
 
 from .models import FILED, SEALED, SEALS, VOID, WANTED, Document, SealUse
-from .services import fetch_document, newest_of
+from .services import fetch_document, newest_of, require_paper
 
 HANDLE = "seal.handle"
 SCAN = "stamped"  # kind of the attachment
@@ -137,6 +138,17 @@ def open_scan(use_id: object) -> tuple[SealUse, Path]:
     if not use.scan_sha256 or not path.exists():
         raise NotFound()
     return use, path
+
+
+def _guard_scan(file: Attachment, record: Record) -> None:
+    """The scan of a paper is for whoever may read the paper, and for the keepers of seals."""
+    if current_scope().may(HANDLE, record.unit_id):
+        return
+    of_use = select(Document).join(SealUse, SealUse.document_id == Document.id).where(SealUse.scan_id == file.id)
+    require_paper(session().scalars(of_use).first(), record)
+
+
+guard(SCAN, _guard_scan)
 
 
 def uses_of(document_ids: list[int]) -> list[SealUse]:

@@ -26,9 +26,9 @@ from core.kernel.extensions import PrintForm
 from core.kernel.i18n import LOCALES, speaking
 from core.kernel.ids import read_id
 from core.kernel.numbering import draw
-from core.records.attachments import keep, path_of_hash, put
+from core.records.attachments import guard, keep, path_of_hash, put
 from core.records.engine import fetch_visible, lock, may_act
-from core.records.models import Record
+from core.records.models import Attachment, Record
 from core.records.types import record_type
 from core.units.facts import local_day, unit_facts
 from core.units.models import Unit
@@ -43,6 +43,7 @@ from .typeset import SHARED, compile_pdf, plain, qr_svg
 CUSTOMER, ANY_RECORD = "customer", "record"
 PRINT, SEE = "document.print", "document.view"
 SERIES, PREFIX = "document", "WD"
+PERSONAL = "customer.pii"
 KIND = "document"  # of the attachment on the record's timeline
 VERSIONS_SHOWN = 50
 
@@ -424,19 +425,43 @@ def fetch_document(document_id: object) -> Document:
 
     Raises:
         NotFound: no such document in the scope, or not for this actor.
+        NotAllowed: of a record they see: they may neither print its form nor see personal data in full.
     """
     row = fetch(Document, document_id)
-    if not _may_open(row):
+    if row.record_id is None:
+        if not may(_permission_of(row), row.unit_id):
+            raise NotFound()
+        return row
+    record = fetch_visible(row.record_id)
+    if not may_act(record, "attachment.view"):
         raise NotFound()
+    require_paper(row, record)
     return row
 
 
-def _may_open(row: Document) -> bool:
-    if row.record_id is not None:
-        return may_act(fetch_visible(row.record_id), "attachment.view")
+def _permission_of(row: Document) -> str:
+    """A form that is not installed any more leaves its papers to whoever may see all documents of the unit."""
     form = next((one for one in forms() if one.code == row.form), None)
-    # A form that is not installed any more leaves its papers to whoever may see all documents of the unit.
-    return may(form.permission if form is not None else SEE, row.unit_id)
+    return form.permission if form is not None else SEE
+
+
+def require_paper(row: Document | None, record: Record) -> None:
+    """Pass if the actor may read a document of a record: on paper stands in full what screens mask.
+
+    Raises:
+        NotAllowed: they may neither print its form nor see personal data in full.
+    """
+    if may(PERSONAL, record.unit_id) or (row is not None and may_act(record, _permission_of(row))):
+        return
+    raise NotAllowed(PERSONAL)
+
+
+def _guard_paper(file: Attachment, record: Record) -> None:
+    made = select(Document).where(Document.attachment_id == file.id)
+    require_paper(session().scalars(made).first(), record)
+
+
+guard(KIND, _guard_paper)
 
 
 def open_document(document_id: object) -> tuple[Document, Path]:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -150,12 +151,24 @@ def open_attachment(attachment_id: object) -> tuple[Attachment, Path]:
 
     Raises:
         NotFound: no such attachment in the scope, or the actor may not view its record or any files.
+        NotAllowed: files of its kind need more (``guard``).
     """
     row = fetch(Attachment, attachment_id)
     record = fetch_visible(row.record_id)
     if not may_act(record, "attachment.view"):
         raise NotFound()
+    if row.kind in _guards:
+        _guards[row.kind](row, record)
     return row, path_of(row)
+
+
+# Who opens files of a kind that a room above makes: by kind, what raises where they may not.
+_guards: dict[str, Callable[[Attachment, Record], None]] = {}
+
+
+def guard(kind: str, check: Callable[[Attachment, Record], None]) -> None:
+    """Let a room above decide who opens the files it makes: ``check`` raises where the actor may not."""
+    _guards[kind] = check
 
 
 def safe_name(name: str) -> str:
