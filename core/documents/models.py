@@ -77,11 +77,11 @@ class SealUse(UnitScoped, Base):
     __audit_words__ = MappingProxyType(
         {
             "": _l("Use of a seal"),
-            "seal": (_l("Seal"), SEALS),
+            "seal": (_l("Kind of seal"), SEALS),
             "state": (_l("State"), SEAL_STATES),
             "document_id": _l("Document"),
             "copies": _l("Copies"),
-            "purpose": _l("Purpose"),
+            "purpose": _l("Used for"),
             "asked_at": _l("Asked at"),
             "asked_by": _l("Asked by"),
             "sealed_at": _l("Sealed at"),

@@ -36,9 +36,9 @@ LANGUAGES: Choices = (("zh", "中文"), ("en", "English"))
 # The frame of our own page may show the PDF, and the PDF may load nothing at all.
 PDF_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 ASK = (
-    Field("seal", "choice", _l("Seal"), True, choices=SEALS),
+    Field("seal", "choice", _l("Kind of seal"), True, choices=SEALS),
     Field("copies", "int", _l("Copies"), True, minimum=Decimal(1), maximum=Decimal(seals.MOST_COPIES), default=1),
-    Field("purpose", "text", _l("Purpose"), max_length=200),
+    Field("purpose", "text", _l("Used for"), max_length=200),
 )
 
 

@@ -31,7 +31,7 @@ from core.users.models import User
 TONES = {WANTED: "warn", SEALED: "info", FILED: "good", VOID: "neutral"}
 MARK = (
     Field("copies", "int", _l("Copies"), True, minimum=Decimal(1), maximum=Decimal(seals.MOST_COPIES)),
-    Field("purpose", "text", _l("Purpose"), True, max_length=200),
+    Field("purpose", "text", _l("Used for"), True, max_length=200),
 )
 SCAN = (Field("file", "photos", _l("Scan of the stamped paper"), True, help=_l("A picture or a PDF")),)
 STRIKE = (Field("reason", "text", _l("Reason"), True, max_length=200),)
@@ -61,20 +61,20 @@ SPEC = ListSpec(
     model=SealUse,
     base=lambda: select(SealUse).options(joinedload(SealUse.document).joinedload(Document.record)),
     columns=(
-        ListColumn("seal", _l("Seal"), lambda u: label_of(SEALS, u.seal), link=use_url, card="title"),
+        ListColumn("seal", _l("Kind of seal"), lambda u: label_of(SEALS, u.seal), link=use_url, card="title"),
         ListColumn("state", _l("State"), state_badge, "badge", card="badge"),
         ListColumn("document", _l("Document"), lambda u: u.document.number, "code", link=_document_url),
         ListColumn("title", _l("Form"), lambda u: u.document.title),
         ListColumn("version", _l("Version"), lambda u: u.document.version, "number", card="hide"),
         ListColumn("copies", _l("Copies"), lambda u: u.copies, "number"),
-        ListColumn("purpose", _l("Purpose"), lambda u: u.purpose),
+        ListColumn("purpose", _l("Used for"), lambda u: u.purpose),
         ListColumn("asked", _l("Asked at"), lambda u: u.asked_at, "moment", order="newest"),
         ListColumn("sealed", _l("Sealed at"), lambda u: u.sealed_at, "moment"),
         ListColumn("reason", _l("Reason"), lambda u: u.reason, visible=False),
     ),
     orderings=(Ordering("newest", _l("Newest first"), (SealUse.id,)),),
     filters=(
-        Filter("seal", _l("Seal"), "choice", among(SealUse.seal), SEALS),
+        Filter("seal", _l("Kind of seal"), "choice", among(SealUse.seal), SEALS),
         Filter("state", _l("State"), "choice", among(SealUse.state), SEAL_STATES),
         Filter("asked", _l("Asked at"), "dates", between(SealUse.asked_at)),
         Filter("sealed", _l("Sealed at"), "dates", between(SealUse.sealed_at)),

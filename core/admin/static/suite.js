@@ -101,7 +101,7 @@
     else if (at.closest("[data-open]")) { const d = document.getElementById(at.closest("[data-open]").dataset.open); if (d && d.showModal) d.showModal(); }
     else if (at.closest("[data-close]")) at.closest("dialog").close();
     else if (at.closest("[data-print]")) window.print();
-    else if (at.closest("[data-copy]")) navigator.clipboard && navigator.clipboard.writeText(at.closest("[data-copy]").dataset.copy);
+    else if (at.closest("[data-copy]")) navigator.clipboard && navigator.clipboard.writeText(at.closest("[data-copy]").dataset.copy).then(() => toast(text("Copied"), "good"));
     else {
       const row = at.closest("[data-row]");
       if (row && !at.closest("a, button, input, label, select, summary") && !String(window.getSelection())) {
