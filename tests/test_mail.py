@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.exc import DataError
 
 from core.customers.models import Customer
 from core.customers.services import create_customer
@@ -186,6 +187,23 @@ def test_a_fault_loses_nothing_and_stops_nobody(app: Flask) -> None:
     assert record.title == "空调报修"
     with post.office.at_desk(), pytest.raises(Refused), transaction():
         intake.take_as_case(post.mails()[0].id)
+
+
+def test_what_the_database_refuses_is_put_aside_and_blocks_nobody(app: Flask) -> None:
+    post = make_mail_office()
+    for nul in ("\0", "=?utf-8?q?=00?="):
+        raw = letter(f"来自 {nul.encode()}", sender="x@evil.cn").replace(
+            b"x@evil.cn", f"<{nul}x@evil.cn>".encode(), 1
+        )
+        assert post.take(raw) in ("case", "quarantined")
+    refused = DataError("insert", {}, Exception("no such character"))
+    with mock.patch.object(intake, "_decide", side_effect=[refused, ("quarantined", "failed: DataError")]):
+        assert post.take(letter("第三封")) == "quarantined"
+    last = post.last()
+    assert (last.sender, last.subject, last.reason) == ("", "", "failed: DataError")
+    with app.app_context():
+        assert store.read(last.sha256) == letter("第三封")
+    assert post.take(letter("第四封")) == "case"
 
 
 def test_what_was_put_aside_is_dealt_with_by_who_may(sqlite_app: Flask) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, or_, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 
 from core.cases.services import register_case
 from core.customers.models import Customer, CustomerContact
@@ -86,6 +86,10 @@ def take(box: Box, raw: bytes, arrived: datetime | None = None, *, head_only: bo
     try:
         with in_unit(box.unit_id), transaction():
             return _take(box, raw, sha256, judged, at)
+    except DataError as fault:  # the database can never take what the mail says of itself: nothing of it is kept
+        log.exception("mail %s holds what the database refuses", sha256)
+        reason = f"failed: {type(fault).__name__}"
+        judged = Judged(judging.QUARANTINED, reason, message_id=judging.name_of(raw))
     except (DBAPIError, OSError):
         raise
     except AppError as refused:

@@ -184,7 +184,13 @@ def address(value: str) -> tuple[str, str]:
 
 
 def _usable(plain: str) -> bool:
-    return len(plain) <= 200 and "?" not in plain and valid_email(plain) and plain.count("@") == 1
+    return (
+        len(plain) <= 200
+        and plain.isprintable()
+        and "?" not in plain
+        and valid_email(plain)
+        and plain.count("@") == 1
+    )
 
 
 def _addresses(message: Message, name: str) -> tuple[str, ...]:
