@@ -23,7 +23,7 @@ from core.documents.models import FILED, SEALED, VOID, WANTED, Document, SealUse
 from core.documents.services import documents_of, form_of, issue, open_document, preview
 from core.documents.typeset import NotPrintable, compile_pdf, missing_characters
 from core.jobs import runner
-from core.kernel import clock, outbox
+from core.kernel import clock, jobs, outbox
 from core.kernel.audit import Audit
 from core.kernel.database import fetch, session, transaction
 from core.kernel.errors import InvalidData, NotAllowed, NotFound, Refused
@@ -292,6 +292,9 @@ def test_erasing_a_customer_takes_their_papers(office: Office) -> None:
         customer_id = session().get_one(Record, record_id).customer_id
         rows = [issue("case_record", record_id, "zh"), issue("customer_file", customer_id, "zh")]
         paths = [open_document(row.id)[1] for row in rows]
+        fetched = jobs.keep_result(paths[0], "a.pdf")["sha256"]
+        paths.append(jobs._results() / fetched)
+        assert paths[-1].exists()
         assert "盟新科技" in str(rows[1].data)
         with transaction():
             erase_customer(session().get_one(Customer, customer_id), "本人要求")

@@ -58,6 +58,7 @@ def _drop_files(work: Work) -> Mapping[str, Any]:
             wanted -= set(opened.scalars(select(column).where(column.in_(wanted))))
     for digest in wanted:
         path_of_hash(digest).unlink(missing_ok=True)
+        jobs.drop_result(digest)  # a case file lies there, too, for its starter to fetch
     return {"count": len(wanted)}
 
 

@@ -360,6 +360,11 @@ def result_file(run: JobRun) -> Path | None:
     return path if path.is_file() else None
 
 
+def drop_result(digest: str) -> None:
+    """Take the file of this hash away before its time: whom it is about was erased."""
+    (_results() / digest).unlink(missing_ok=True)
+
+
 def purge_results(keep: timedelta = KEEP_RESULTS) -> int:
     """Drop the files of results older than ``keep``; return how many."""
     folder, count = _results(), 0
