@@ -48,7 +48,7 @@ def drop_files(unit_id: int, hashes: Iterable[str]) -> None:
     """Let files be deleted after the present transaction, unless something else still has the same content."""
     wanted = sorted(hashes)
     if wanted:
-        jobs.enqueue(DROP_FILES.name, unit_id, {"sha256": wanted})
+        jobs.enqueue(DROP_FILES.name, unit_id, {"sha256": wanted}, in_own_name=False)
 
 
 def _drop_files(work: Work) -> Mapping[str, Any]:

@@ -176,14 +176,22 @@ def job(name: str) -> Job:
 
 
 def enqueue(
-    name: str, unit_id: int | None, payload: Mapping[str, Any], key: str = "", at: datetime | None = None
+    name: str,
+    unit_id: int | None,
+    payload: Mapping[str, Any],
+    key: str = "",
+    at: datetime | None = None,
+    *,
+    in_own_name: bool = True,
 ) -> None:
     """Let a job be done after the present transaction, unwatched.
 
-    ``key`` makes it idempotent; ``at``: do it no sooner.
+    ``key`` makes it idempotent; ``at``: do it no sooner. ``in_own_name`` False: what must happen even if the actor
+    has left by then, with the rights of the unit instead of theirs.
     """
     job(name)
-    envelope = {"job": name, "payload": dict(payload), "actor": current_scope().actor_id, "locale": _locale()}
+    actor = current_scope().actor_id if in_own_name else None
+    envelope = {"job": name, "payload": dict(payload), "actor": actor, "locale": _locale()}
     publish(TOPIC, unit_id, envelope, key, at)
 
 

@@ -188,7 +188,7 @@ def _queue(
     )
     session().add(row)
     session().flush()
-    enqueue(JOB, record.unit_id, {"mail": row.id}, key=f"mail:{row.id}")
+    enqueue(JOB, record.unit_id, {"mail": row.id}, key=f"mail:{row.id}", in_own_name=False)
     return row
 
 
@@ -306,7 +306,7 @@ def send_again(mail_id: object) -> Mail:
                 [Refusal("mail.state", _l("Only a mail that the mail server did not take is sent again"))]
             )
         row.state, row.reason = PENDING, ""
-        enqueue(JOB, row.unit_id, {"mail": row.id}, key=f"mail:{row.id}:{uuid7().hex}")
+        enqueue(JOB, row.unit_id, {"mail": row.id}, key=f"mail:{row.id}:{uuid7().hex}", in_own_name=False)
         return row
 
 

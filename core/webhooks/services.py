@@ -157,7 +157,7 @@ def ping(webhook_id: object) -> WebhookDelivery:
         )
         work.add(delivery)
         work.flush()
-        enqueue(JOB, row.unit_id, {"delivery": delivery.id})
+        enqueue(JOB, row.unit_id, {"delivery": delivery.id}, in_own_name=False)
     return delivery
 
 
@@ -176,7 +176,7 @@ def send_again(delivery: WebhookDelivery) -> None:
         delivery.state, delivery.tries, delivery.next_try_at = PENDING, 0, clock.now()
         delivery.status, delivery.answer, delivery.sent_at = None, "", None
         work.flush()
-        enqueue(JOB, delivery.unit_id, {"delivery": delivery.id})
+        enqueue(JOB, delivery.unit_id, {"delivery": delivery.id}, in_own_name=False)
 
 
 def message(topic: str, at: str, data: Mapping[str, Any]) -> dict[str, Any]:
