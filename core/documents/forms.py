@@ -103,6 +103,11 @@ def _visit(record: Record) -> list[dict[str, str]]:
     ]
 
 
+def _what(row: charges.Charge) -> str:
+    label = charges.label_of(row)
+    return _("%(what)s (waived)", what=label) if charges.is_waiver(row) else str(label)
+
+
 def _charges(record: Record) -> dict[str, Any]:
     """Return what the customer was told they owe: neither proposals nor what others pay."""
     rows = [
@@ -113,7 +118,7 @@ def _charges(record: Record) -> dict[str, Any]:
     total = sum((one.amount for one in rows), Decimal("0.00"))
     lines = [
         {
-            "what": charges.label_of(one) + (f" ({_('waived')})" if charges.is_waiver(one) else ""),
+            "what": _what(one),
             "quantity": f"{one.quantity.normalize():f}" if not one.adjusts_id else "",
             "price": f"{one.price:,.2f}" if not one.adjusts_id else "",
             "amount": f"{one.amount:,.2f}",
