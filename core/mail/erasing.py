@@ -35,8 +35,9 @@ def _beside(customer_ids: Sequence[int]) -> list[Mail]:
     wanted = list(customer_ids)
     people = select(Customer.unit_id, Customer.email).where(Customer.id.in_(wanted))
     contacts = select(CustomerContact.unit_id, CustomerContact.email).where(CustomerContact.customer_id.in_(wanted))
+    known = {(row.unit_id, row.email) for one in (people, contacts) for row in session().execute(one)}
     found: list[Mail] = []
-    for unit_id, email in {tuple(row) for one in (people, contacts) for row in session().execute(one)}:
+    for unit_id, email in known:
         address = email.strip().lower()
         owner = customer_by_address(unit_id, address) if address else None
         if owner is not None and owner.id in wanted:  # else it is somebody else's, too
