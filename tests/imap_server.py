@@ -47,6 +47,10 @@ class ImapServer:
     def renumber(self, user: str) -> None:
         """Let the server number the user's mails anew (its index is gone, UIDVALIDITY changes)."""
         box = self.folder / "mail" / user
+        # The new numbering is named by the second it begins in: it must be another one than the old one's.
+        began = int(max(one.stat().st_mtime for one in box.glob("dovecot*")))
+        while int(time.time()) <= began:
+            time.sleep(0.05)
         for one in box.glob("dovecot*"):
             one.unlink()
         (box / "dovecot-uidvalidity").unlink(missing_ok=True)

@@ -18,8 +18,8 @@ from core.kernel.database import db
 from tests import helpers
 from tests.casework import ALL, INTAKE, Office, make_office, reading
 
-# Of them three say who acts, one whose limits are provisional, two what waits for one's approval (in the menu), three
-# what those who look after the unit find there: mail in quarantine, work that could not be done.
+# Of them three say who acts, one whose limits are provisional; the menu asks two for what waits for one's approval
+# and three for what those who look after the unit find there: mail in quarantine, work that could not be done.
 OF_A_LIST = 13
 # Seven of them for the clauses: the tree, settings, calendar, official years, positions, obligations, next due.
 OF_A_REGISTRATION = 22

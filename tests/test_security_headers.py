@@ -113,7 +113,9 @@ def test_every_post_without_a_token_is_refused(guarded: Flask) -> None:
                 continue
             tried += 1
             answer = client.open(path, method=method, data={"x": "y"})
-            if answer.status_code != 400 or not answer.get_data(as_text=True):
+            # The API asks for a token of its own kind and does not look at cookies.
+            refused = 401 if path.startswith("/api/") else 400
+            if answer.status_code != refused or not answer.get_data(as_text=True):
                 let_through.append(f"{method} {path}: {answer.status_code}")
     assert tried >= 10
     assert not let_through, "\n".join(let_through)
@@ -227,6 +229,8 @@ def test_no_template_needs_a_weaker_policy() -> None:
     found = []
     for folder in ("templates", "plugins", "core"):
         for path in sorted((ROOT / folder).rglob("*.html")):
+            if path.parent.name == "notices" and path.parent.parent.name == "templates":
+                continue  # mails: they come without a style sheet
             for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
                 if any(pattern.search(line) for pattern in (INLINE, SCRIPT, FOREIGN)):
                     found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:120]}")

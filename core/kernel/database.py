@@ -310,6 +310,19 @@ def insert_once(model: type[Base], row: dict[str, Any]) -> bool:
     return cast("CursorResult[Any]", done).rowcount > 0
 
 
+def insert_missing(model: type[UnitScoped], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert those of ``rows`` whose unique key is not there yet, in one statement; all name the same columns.
+
+    Raises:
+        ScopeError: the unit of a row may not be written.
+    """
+    for unit_id in {row["unit_id"] for row in rows}:
+        need_write(unit_id, f"insert into {model.__name__}")
+    work = session()
+    statement = _insert_once(cast(type[Base], model), work.get_bind().dialect.name)
+    work.execute(statement, list(rows), execution_options={"unscoped": "units checked above"})
+
+
 @lru_cache(maxsize=64)
 def _insert_once(model: type[Base], dialect: str) -> Any:
     build = postgresql if dialect == "postgresql" else sqlite

@@ -230,7 +230,7 @@ def send(work: Work) -> dict[str, Any]:
             return {}
         key, sender, to, raw = row.id, row.sender, list(row.recipients), store.read(row.sha256)
     try:
-        with smtp.connection() as post:
+        with smtp.opened() as post:
             post.pass_on(raw, sender, to)
     except smtp.NotSent as error:
         _failed(unit_id, key, error)

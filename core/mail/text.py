@@ -143,9 +143,9 @@ def from_html(source: str) -> str:
     while at < len(source):
         start = source.find("<", at)
         if start < 0:
-            page.text(source[at:])
+            page.say(source[at:])
             break
-        page.text(source[at:start])
+        page.say(source[at:start])
         if source.startswith("<!--", start):
             close = source.find("-->", start + 4)
             at = len(source) if close < 0 else close + 3
@@ -176,7 +176,7 @@ class _Page:
         self.link = ""
         self.linked = 0  # where the words of the link begin
 
-    def text(self, words: str) -> None:
+    def say(self, words: str) -> None:
         words = _flow(words)
         if words and not (self.fresh and not words.strip()):
             self.out.append(words)
@@ -196,7 +196,7 @@ class _Page:
         elif name in _BREAKS:
             self._break()
         elif name in ("td", "th"):
-            self.text(" ")
+            self.say(" ")
         elif name == "a":
             self._anchor(inside, closes)
 

@@ -200,7 +200,7 @@ class _Line:
         if self._post is None:
             self._stack.close()
             try:
-                self._post = self._stack.enter_context(smtp.connection())
+                self._post = self._stack.enter_context(smtp.opened())
             except smtp.NotSent as error:
                 self._down = error
                 raise

@@ -167,7 +167,7 @@ class Post:
 
 
 @contextmanager
-def connection() -> Iterator[Post]:
+def opened() -> Iterator[Post]:
     """Open a connection to the mail server, for many mails.
 
     Raises:
@@ -225,7 +225,7 @@ def send(
         InvalidData: an address or header that cannot be used.
         NotSent: the mail server did not take it; ``permanent`` tells whether to try again.
     """
-    with connection() as post:
+    with opened() as post:
         return post.send(to, subject, text, html, attachments, headers, sender)
 
 

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import CursorResult, select, update
 
 from core.kernel import clock
-from core.kernel.database import session, system_scope, transaction
+from core.kernel.database import insert_missing, session, system_scope, transaction
 from core.records.models import Notice
 
 from . import robots, smtp
@@ -43,18 +42,10 @@ def _take_batch(people: People) -> int:
             return 0
         rows = list(_deliveries(found, people))
         if rows:
-            _insert(rows)
+            insert_missing(Delivery, rows)
         done = update(Notice).where(Notice.id.in_([one.id for one in found])).values(told_at=clock.now())
         work.execute(done, execution_options={"synchronize_session": False})
         return len(found)
-
-
-def _insert(rows: Sequence[dict[str, Any]]) -> None:
-    """Insert what is not there yet: the key of a message is unique."""
-    work = session()
-    build = postgresql if work.get_bind().dialect.name == "postgresql" else sqlite
-    statement = build.insert(cast(Table, Delivery.__table__)).on_conflict_do_nothing()
-    work.execute(statement, list(rows))
 
 
 def _deliveries(found: Sequence[Notice], people: People) -> Iterable[dict[str, Any]]:

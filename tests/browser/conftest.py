@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from waitress.server import create_server
 
 from core.customers import services as customers
+from core.jobs.runner import Runner
 from core.kernel import clock
 from core.kernel.fields import clean
 from core.units.models import Unit, UnitPlugin
@@ -74,9 +75,11 @@ def site(
         server = create_server(whole_app, host="127.0.0.1", port=0, threads=4)
         thread = threading.Thread(target=_run, args=(server,), daemon=True)
         thread.start()
+        runner = Runner(whole_app, pause=0.1).start()
         try:
             yield Site(f"http://127.0.0.1:{server.effective_port}", whole_app, units, admin)
         finally:
+            runner.stop()
             server.close()
             whole_app.config["WTF_CSRF_ENABLED"] = before
 

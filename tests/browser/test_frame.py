@@ -157,8 +157,12 @@ def test_keyboard(desktop: Watched) -> None:
 
 
 def test_choosing_rows_shows_the_bulk_bar_only_where_there_are_actions(desktop: Watched) -> None:
-    page = desktop.open("/admin/customers/")
+    page = desktop.open("/admin/audit/")
     assert page.locator("[data-bulk-bar]").count() == 0
+    page = desktop.open("/admin/customers/")
+    assert page.locator("[data-bulk-bar]").count() == 1 and not page.locator("[data-bulk-bar]").is_visible()
+    page.locator("tbody input[type=checkbox]").first.check()
+    assert page.locator("[data-bulk-bar]").is_visible()
     assert page.locator("[data-count]").inner_text().startswith("6")
 
 

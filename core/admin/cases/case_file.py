@@ -97,7 +97,7 @@ class _Teller:
 
     # --- words
 
-    def text(self, value: Any) -> str:
+    def shown(self, value: Any) -> str:
         if value is None or value == "":
             return ""
         if isinstance(value, bool):
@@ -111,7 +111,7 @@ class _Teller:
         return str(value)
 
     def pairs(self, pairs: Iterable[tuple[Any, Any]]) -> list[list[str]]:
-        return [[str(label), self.text(value)] for label, value in pairs]
+        return [[str(label), self.shown(value)] for label, value in pairs]
 
     def clause(self, clause_id: str) -> str:
         """Name a clause by its id and title, and remember it for the list of clauses."""
@@ -167,8 +167,8 @@ class _Teller:
         kinds: Mapping[str, FactKind] = flow.fact_kinds if flow else {}
         told = [
             {
-                "at": self.text(one.fact.at),
-                "entered": self.text(one.fact.entered_at) if one.fact.entered_at - one.fact.at > LATE else "",
+                "at": self.shown(one.fact.at),
+                "entered": self.shown(one.fact.entered_at) if one.fact.entered_at - one.fact.at > LATE else "",
                 "who": one.actor,
                 "what": str(one.label),
                 "internal": _is_internal(one.fact, kinds.get(one.fact.kind)),
@@ -201,9 +201,9 @@ class _Teller:
         return {
             "clause": self.clause(one.row.clause),
             "limit": one.limit,
-            "start": self.text(one.row.start_at),
-            "due": self.text(one.row.due_at),
-            "ended": self.text(one.row.ended_at),
+            "start": self.shown(one.row.start_at),
+            "due": self.shown(one.row.due_at),
+            "ended": self.shown(one.row.ended_at),
             # "Due soon" is nothing for paper either.
             "state": _("Running") if one.badge[1] == "warn" else str(one.badge[0]),
             "tone": one.badge[1] if one.badge[1] in ("good", "bad") else "",
@@ -219,7 +219,7 @@ class _Teller:
         steps = {step.name: str(step.label) for step in flow.transitions.values()} if flow else {}
         return [
             {
-                "at": self.text(row.at),
+                "at": self.shown(row.at),
                 "who": self.names.get(row.actor_id or 0, ""),
                 "step": steps.get(row.transition, row.transition),
                 "clause": self.clause(row.clause),
@@ -240,7 +240,7 @@ class _Teller:
                 "position": _position(row.position),
                 "state": str(STATE_WORDS[row.state]),
                 "amount": money(row.amount),
-                "asked": self.text(row.asked_at),
+                "asked": self.shown(row.asked_at),
                 "asker": row.asker.name if row.asker else "",
                 "steps": steps.get(row.id, []),
             }
@@ -254,7 +254,7 @@ class _Teller:
         for one in session().scalars(found) if rows else ():
             told[one.approval_id].append(
                 {
-                    "at": self.text(one.at),
+                    "at": self.shown(one.at),
                     "who": one.actor.name if one.actor else _("System"),
                     "what": str(approvals.STEP_WORDS.get(one.name, one.name)),
                     "reason": one.reason,
@@ -297,7 +297,7 @@ class _Teller:
                 "name": one.name,
                 "kind": str(_KINDS.get(one.kind, _KINDS["file"])),
                 "size": _size(one.size),
-                "at": self.text(one.at),
+                "at": self.shown(one.at),
                 "who": one.actor.name if one.actor else "",
                 "appendix": placed.get(one.id, 0),
                 "sha256": one.sha256[:16],
