@@ -490,10 +490,11 @@ def test_reading_writes_nothing_and_the_walk_reaches_what_it_is_about(scene: Sce
 def test_malformed_ids_are_not_found_anywhere(scene: Scene) -> None:
     before, wrong = scene.belongings(), []
     tried = BAD_IDS if scene.on_sqlite() else BAD_IDS[:WORST]
-    for method, bad in product(("GET", "POST"), tried):
+    for method, (turn, bad) in product(("GET", "POST"), enumerate(tried)):
         client = login(scene.app.test_client(), scene.boss)
-        for rule, address, form in scene.requests(method, bad):
-            if rule.endpoint.startswith("auth."):
+        for place, (rule, address, form) in enumerate(scene.requests(method, bad)):
+            # Every address gets the worst of them and, in turn with the others, a third of the rest.
+            if rule.endpoint.startswith("auth.") or (turn and (place + turn) % 3):
                 continue
             status, _body = ask(client, method, address, form)
             named = names_a_row(rule) or any(name.endswith("_id") for name in rule.arguments)
