@@ -200,6 +200,25 @@ def test_who_may_not_take_cases_out_gets_no_case_file(sqlite_app: Flask) -> None
         case_file.start(record_id, "zh")
 
 
+def test_issued_papers_in_it_are_for_those_who_may_see_personal_data(sqlite_app: Flask) -> None:
+    office = make_office()
+    case = office.new_case()
+    with office.at_desk():
+        with transaction():
+            issue("case_record", case, "zh")
+            whole = issue(FORM.code, case, "zh")
+        assert len(whole.data["data"]["appendix"]) == 1
+        open_document(whole.id)
+    codes = ["case.view", "case.export", "attachment.view", "attachment.add"]
+    with in_scope(office.unit, codes, make_user(office.unit, codes)):
+        with pytest.raises(NotAllowed):
+            open_document(whole.id)
+        with transaction():
+            own = issue(FORM.code, case, "zh")
+        assert own.version == 2 and own.data["data"]["appendix"] == []
+        open_document(own.id)
+
+
 def test_a_picture_is_turned_and_loses_what_the_camera_wrote(sqlite_app: Flask) -> None:
     from PIL import Image
 

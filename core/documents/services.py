@@ -448,10 +448,15 @@ def _permission_of(row: Document) -> str:
 def require_paper(row: Document | None, record: Record) -> None:
     """Pass if the actor may read a document of a record: on paper stands in full what screens mask.
 
+    ``in_full`` in its data: it holds other papers, for whose sake printing its own form is not enough.
+
     Raises:
         NotAllowed: they may neither print its form nor see personal data in full.
     """
-    if may(PERSONAL, record.unit_id) or (row is not None and may_act(record, _permission_of(row))):
+    if may(PERSONAL, record.unit_id):
+        return
+    holds_papers = row is not None and row.data.get("data", {}).get("in_full")
+    if row is not None and not holds_papers and may_act(record, _permission_of(row)):
         return
     raise NotAllowed(PERSONAL)
 

@@ -26,6 +26,7 @@ from core.admin.format import money
 from core.cases.models import Case
 from core.customers.identity import mask_address, mask_name, mask_phone
 from core.documents import case_file
+from core.documents.services import KIND, PERSONAL
 from core.documents.typeset import missing_characters
 from core.kernel.access import may
 from core.kernel.database import session
@@ -67,7 +68,10 @@ def _told(record: Record) -> dict[str, Any]:
     teller = _Teller(record)
     own = case_file.own_papers(record.id)
     files = [one for one in attachments_of(record.id) if one.id not in own]
-    appendix = case_file.appendix(files)
+    # Issued papers show in full what is masked here: they are added by, and then kept for, those who may see that.
+    in_full = may(PERSONAL, record.unit_id)
+    appendix = case_file.appendix([one for one in files if in_full or one.kind != KIND])
+    added = {one["attachment"] for one in appendix}
     told = {
         "record_id": record.id,
         "number": record.number,
@@ -80,6 +84,7 @@ def _told(record: Record) -> dict[str, Any]:
         **teller.charges(),
         "papers": teller.papers(files, appendix),
         "appendix": appendix,
+        "in_full": any(one.kind == KIND and one.id in added for one in files),
     }
     told["clauses"] = teller.clauses()
     return _printable(told)
