@@ -135,7 +135,7 @@ def test_staff_reply_from_the_case(sqlite_app: Flask) -> None:
     # Whoever wrote it may leave before the mail server answers; it goes out all the same.
     with as_system() as work:
         work.get_one(User, boss_user.id).active = False
-    with current().app_context(), mock.patch.object(outgoing.smtp, "connection"):
+    with current().app_context(), mock.patch.object(outgoing.smtp, "opened"):
         outbox.deliver_pending(runner.deliver)
     assert post.last().state == "sent"
     nobody = login(sqlite_app.test_client(), english(post, {"case.view"}))
