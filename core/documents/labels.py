@@ -1,7 +1,7 @@
 """Labels with a QR: a plain link ``<base_url>/q/<code>`` that any phone camera opens.
 
 The code of a record is its ``uid`` in 26 letters and digits; that of a plugin's thing names its form and its id
-(``products.item~12``). A code gives no right: whoever opens it sees what they may see anyway.
+(``PLUGIN.item~12``). A code gives no right: whoever opens it sees what they may see anyway.
 """
 
 from __future__ import annotations

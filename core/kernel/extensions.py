@@ -103,7 +103,7 @@ class AdminEntry:
 class PrintForm:
     """A form that can be printed. ``template`` is a typst file of the plugin's ``templates`` folder.
 
-    ``subject``: a record type's code, ``customer``, or a plugin's own word (``products:item``), for which ``find``
+    ``subject``: a record type's code, ``customer``, or a plugin's own word (``PLUGIN:item``), for which ``find``
     looks the thing up by id inside the scope. ``data(thing)`` answers plain JSON, the only thing the template sees
     beside the frame (company, number, seal, QR, language). ``seal``: the kind of seal it gets, or ''. ``label``: a
     small sticker, printed many to a sheet and not archived: its ``data`` answers ``number``, ``kind``, up to three
