@@ -36,6 +36,7 @@ from core.reports import schedules as report_schedules
 from core.rules import coverage, profiles, registry, rulebook, schedules, ticks, wiring
 from core.tasks import rules as task_rules
 from core.tasks.services import TASK, create_task
+from core.units import settings as unit_settings
 from core.units import switches as unit_switches
 from core.users import permissions
 from core.webhooks import sending as webhooks
@@ -110,6 +111,7 @@ def _declare(app: Flask, installed: Installed) -> None:
     """Register what plugins declare once: permissions, record types, workflow extensions, rules."""
     ask = installed.registry.ask_once
     permissions.register(one for _, one in ask("permissions"))
+    unit_settings.declare(replace(one, plugin=plugin) for plugin, one in ask("settings"))
     register_type(CASE)
     register_type(TASK)
     for plugin, kind in ask("record_types"):

@@ -8,7 +8,8 @@ The exact arguments stand in docs/hooks.md too (a test compares). An implementat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from core.kernel.hooks import declared, hard, hookimpl, soft
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from core.kernel.extensions import (
         AdminEntry,
         ApiResource,
+        Badge,
         Blocker,
         Column,
         Event,
@@ -35,8 +37,10 @@ if TYPE_CHECKING:
     from core.records.models import Fact, Record
     from core.records.types import RecordType
     from core.records.workflow import WorkflowExtension
+    from core.rules.charge_models import Charge
     from core.rules.kinds import Rule
     from core.units.models import Unit
+    from core.units.settings import SettingSpec
     from core.users.permissions import Permission
 
 __all__ = ["hookimpl"]
@@ -45,6 +49,11 @@ __all__ = ["hookimpl"]
 @declared
 def permissions() -> list[Permission]:  # type: ignore[empty-body]
     """Return the permissions the plugin knows; codes begin with its name and a dot."""
+
+
+@declared
+def settings() -> list[SettingSpec]:  # type: ignore[empty-body]
+    """Return settings of a unit; their names are ``room.key``, shown where the plugin is on."""
 
 
 @declared
@@ -125,6 +134,21 @@ def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) 
 @soft
 def record_panels(record: Record) -> list[Panel]:  # type: ignore[empty-body]
     """Return boxes for a record's page."""
+
+
+@hard
+def charge_lowering(charge: Charge, amount: Decimal) -> list[Blocker]:  # type: ignore[empty-body]
+    """A posted line is about to come to less by ``amount`` (waived or adjusted): say what stands against it."""
+
+
+@soft
+def badges(subject: str, rows: Sequence[Any]) -> Mapping[int, Badge]:  # type: ignore[empty-body]
+    """Return short marks by row id for things of another room, a whole page at once; ``subject`` is its word."""
+
+
+@soft
+def detail_panels(subject: str, row: Any) -> list[Panel]:  # type: ignore[empty-body]
+    """Return boxes for the page of a thing that is no record; ``subject`` is its room's word (``PLUGIN:item``)."""
 
 
 @soft

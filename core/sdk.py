@@ -3,6 +3,7 @@
 from core.cases.models import Case
 from core.customers.models import Customer, CustomerAddress, CustomerContact, CustomerPhone
 from core.customers.services import summary as customer_summary
+from core.documents import services as documents
 from core.kernel import clock, jobs, search
 from core.kernel.access import may, require
 from core.kernel.audit import record_audit
@@ -24,6 +25,7 @@ from core.kernel.errors import AppError, Conflict, InvalidData, NotAllowed, NotF
 from core.kernel.extensions import (
     AdminEntry,
     ApiResource,
+    Badge,
     Blocker,
     Column,
     Event,
@@ -41,10 +43,12 @@ from core.kernel.i18n import current_locale
 from core.kernel.ids import read_id, uuid7
 from core.kernel.importing import Importer, Plan, Row
 from core.kernel.jobs import Job, Periodic, Work
+from core.kernel.money_words import rmb
 from core.kernel.numbering import draw
 from core.kernel.outbox import publish
 from core.kernel.sheets import Column as SheetColumn
 from core.records.engine import (
+    Step,
     append_fact,
     ask,
     create_record,
@@ -56,6 +60,7 @@ from core.records.engine import (
     record_fact,
 )
 from core.records.models import OPEN_CATEGORIES, Attachment, Fact, Link, Record
+from core.records.services import notify
 from core.records.types import RecordType
 from core.records.workflow import (
     RESUME,
@@ -69,8 +74,10 @@ from core.records.workflow import (
 )
 from core.reports import periods as report_periods
 from core.rules import approvals, charges, excuses, penalties
+from core.rules import money as money_math
+from core.rules.charge_models import Charge
 from core.rules.clocks import Term, add_months
-from core.rules.effective import effective
+from core.rules.effective import effective, holds
 from core.rules.kinds import (
     ApprovalRule,
     ChecklistRule,
@@ -85,9 +92,11 @@ from core.rules.kinds import (
     RoutingRule,
     Rule,
     ScheduleRule,
+    ServiceRule,
 )
 from core.units.facts import local_day
 from core.units.models import Setting, Stage, Unit
+from core.units.settings import SettingSpec, setting
 from core.units.switches import enabled_plugins
 from core.users.models import Position, User
 from core.users.permissions import Permission
@@ -100,10 +109,12 @@ __all__ = [
     "AppError",
     "ApprovalRule",
     "Attachment",
+    "Badge",
     "Base",
     "BigId",
     "Blocker",
     "Case",
+    "Charge",
     "ChecklistRule",
     "Choices",
     "Column",
@@ -151,10 +162,13 @@ __all__ = [
     "Rule",
     "ScheduleRule",
     "SearchSource",
+    "ServiceRule",
     "Setting",
+    "SettingSpec",
     "SheetColumn",
     "Stage",
     "State",
+    "Step",
     "Term",
     "Tile",
     "Transition",
@@ -178,12 +192,14 @@ __all__ = [
     "current_scope",
     "customer_summary",
     "detail_of",
+    "documents",
     "draw",
     "effective",
     "enabled_plugins",
     "excuses",
     "fetch",
     "fetch_visible",
+    "holds",
     "jobs",
     "label_of",
     "link_records",
@@ -191,7 +207,9 @@ __all__ = [
     "lock",
     "make_workflow",
     "may",
+    "money_math",
     "normalise",
+    "notify",
     "on_refusal",
     "penalties",
     "perform",
@@ -201,8 +219,10 @@ __all__ = [
     "record_fact",
     "report_periods",
     "require",
+    "rmb",
     "search",
     "session",
+    "setting",
     "system_scope",
     "transaction",
     "uuid7",

@@ -12,6 +12,7 @@ from core.admin.listing import (
     among,
     between,
 )
+from core.admin.marks import badges_of
 from core.admin.screens.labels import label_action
 from core.admin.urls import back_to, page_url
 from core.admin.views import Gated, ListScreen, Screen, UnitModelView, check_version, may_here
@@ -34,6 +35,7 @@ __all__ = [
     "UnitModelView",
     "among",
     "back_to",
+    "badges_of",
     "between",
     "check_version",
     "form_from_fields",

@@ -293,6 +293,8 @@ class UnitModelView(ListScreen, ModelView):
     delete_permission = ""
     form_template = "admin/form.html"
     details_template = "admin/details.html"
+    # What other plugins know these things by (``detail_panels``); '' where they add nothing to the page.
+    subject = ""
     # Columns searched by prefix in look-ups, the first of which is shown.
     lookup_columns: Sequence[Any] = ()
 
@@ -378,8 +380,11 @@ class UnitModelView(ListScreen, ModelView):
             edit_url=self.get_url(".edit_view", id=row.id) if self.allowed(self.edit_permission, row) else "",
             delete_url=self.get_url(".delete_view") if self.allowed(self.delete_permission, row) else "",
             back=self.get_url(".index_view"),
-            **self.details(row),
+            **{"panels": self._offered(row), **self.details(row)},
         )
+
+    def _offered(self, row: Any) -> Any:
+        return g.unit.hooks.detail_panels(subject=self.subject, row=row) if self.subject else []
 
     @expose("/new/", methods=("GET", "POST"))
     def create_view(self) -> Answer:

@@ -19,6 +19,14 @@ class Blocker:
 
 
 @dataclass(frozen=True)
+class Badge:
+    """A short mark beside a thing (covered until ...). ``tone``: '', 'good', 'info', 'warn' or 'bad'."""
+
+    label: Any
+    tone: str = ""
+
+
+@dataclass(frozen=True)
 class Panel:
     """A box on a record or customer page; ``template`` is rendered with ``context``. Sorted by weight, plugin."""
 

@@ -107,7 +107,8 @@ class Workflow:
 class WorkflowExtension:
     """What a plugin adds to a record type: states, edges and guards. It never removes edges.
 
-    Codes of added states and transitions are qualified by the plugin's name (``warranty:quoted``).
+    Codes of added states and transitions are qualified by the plugin's name (``PLUGIN:state``). ``sources`` names
+    steps there are already that may be taken from an added state too.
     """
 
     record_type: str
@@ -115,6 +116,7 @@ class WorkflowExtension:
     transitions: Sequence[Transition] = ()
     fact_kinds: Sequence[FactKind] = ()
     guards: Mapping[str, Sequence[Guard]] = field(default_factory=dict)
+    sources: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def make_workflow(
@@ -160,9 +162,17 @@ def extend(flow: Workflow, plugin: str, extension: WorkflowExtension) -> Workflo
     problems += [
         f"guard for unknown transition {name}" for name in extension.guards if name not in flow.transitions
     ]
+    own = {s.code for s in extension.states}
+    problems += [
+        f"{name} cannot begin in {', '.join(sorted(states))}"
+        for name, states in extension.sources.items()
+        if name not in flow.transitions or not states <= own
+    ]
     if problems:
         raise ValueError(f"plugin {plugin}: " + "; ".join(problems))
     transitions = {t.name: t for t in [*flow.transitions.values(), *extension.transitions]}
+    for name, states in extension.sources.items():
+        transitions[name] = replace(transitions[name], sources=transitions[name].sources | states)
     for name, guards in extension.guards.items():
         transitions[name] = replace(transitions[name], guards=(*transitions[name].guards, *guards))
     return make_workflow(

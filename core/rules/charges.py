@@ -23,6 +23,7 @@ from core.kernel.access import require
 from core.kernel.audit import plain
 from core.kernel.database import current_scope, fetch, session, transaction
 from core.kernel.errors import Conflict, InvalidData, Refusal, Refused
+from core.kernel.hooks import hooks_for
 from core.kernel.i18n import LOCALES, current_locale
 from core.records.engine import Step, lock
 from core.records.models import Record
@@ -114,15 +115,32 @@ class Total:
 def carry_out(step: Step) -> None:
     """Propose what the fee rules of a step work out (a port of the records room, inside the transaction)."""
     name = f"{step.record.type}.{step.transition.name}"
-    for rule in current_rules().of(FeeRule, enabled_plugins(step.record.unit_id)):
-        if rule.step != name:
-            continue
+    rules = [r for r in current_rules().of(FeeRule, enabled_plugins(step.record.unit_id)) if r.step == name]
+    gone = set()
+    for rule in rules:
         found = effective(step.record.unit_id, rule.clause, step.at)
+        source = source_of(name, rule.clause)
         if not found.holds:
+            gone.add(source)
             continue
-        source = f"{name}:{step.facts[0].id}" if rule.each else name
+        if rule.each:
+            source = f"{source}:{step.facts[0].id}"
         kept = {"rule": rule.version, "fact": step.facts[0].id}
         _propose(step.record, found, source, rule.lines(step, found.values), kept)
+    if gone:
+        _take_back_all(step.record, gone)
+
+
+def source_of(step: str, clause: str) -> str:
+    """Name what a clause's fee rule works out at a step: several clauses may bring money at the same one."""
+    return f"{step}#{clause}"
+
+
+def _take_back_all(record: Record, sources: set[str]) -> None:
+    """A clause that no longer holds asks for nothing more."""
+    held = select(Charge).where(Charge.record_id == record.id, Charge.state != VOID, Charge.adjusts_id.is_(None))
+    for row in session().scalars(held.where(Charge.source.in_(sources))):
+        _take_back(row)
 
 
 def propose(
@@ -338,12 +356,26 @@ def _adjust(
             now[key] = now.get(key, ZERO) + one.amount
     for key in {**now, **wanted}:
         missing = wanted.get(key, ZERO) - now.get(key, ZERO)
+        if missing < 0:
+            _ask_lowering(row, -missing)
         if missing:
             named = {name: columns[name] for name in ("code", "label") if name in columns}
             part = {"payer": key[0], "payer_ref": key[1], "amount": missing, "reason": reason, "inputs": dict(kept)}
             _add_part(row, ADJUSTMENT, {**named, **part, "state": POSTED, "month": _posting_month(row.unit_id)})
     session().flush()
     _trim_waiver(row)
+
+
+def _ask_lowering(row: Charge, amount: Decimal) -> None:
+    """Let the unit's plugins speak before a posted line comes to less (an invoice was issued, say).
+
+    Raises:
+        Refused: with every reason.
+    """
+    asked = hooks_for(enabled_plugins(row.unit_id)).charge_lowering(charge=row, amount=amount)
+    against = [Refusal("charge", blocker.reason, row.clause) for _plugin, found in asked for blocker in found]
+    if against:
+        raise Refused(against)
 
 
 def _trim_waiver(row: Charge) -> None:
@@ -503,6 +535,8 @@ def waived(row: Charge, reason: str, amount: Any = None, *, approval_id: int | N
     payer = next(one for one in reversed(_standing(row)) if not is_waiver(one) and one.amount > 0)
     words = {"zh": f"减免：{row.label}", "en": f"Waived: {_english(row)}"}
     posted = row.state in FIXED
+    if posted:
+        _ask_lowering(row, given)
     line = _add_part(
         row,
         WAIVER,

@@ -20,7 +20,7 @@ from core.records.types import words_of as workflow_words
 from core.units import settings
 
 from .clauses import INFORMATION, KINDS, Rulebook
-from .kinds import Rule
+from .kinds import Rule, ServiceRule
 from .registry import current_rules
 
 IDS_FILE = Path(__file__).with_name("clause_ids.csv")
@@ -129,8 +129,8 @@ def _of_rules(enabled: frozenset[str]) -> Iterator[Binding]:
 
 
 def place_of(rule: Rule) -> str:
-    """Name the step, record type or report a rule belongs to, for developers."""
-    for name in ("step", "record_type", "endpoint"):
+    """Name the step, record type, service or report a rule belongs to, for developers."""
+    for name in ("step", "record_type", "endpoint", "place"):
         if getattr(rule, name, ""):
             return str(getattr(rule, name))
     return rule.kind
@@ -138,6 +138,8 @@ def place_of(rule: Rule) -> str:
 
 def words_of_rule(rule: Rule) -> tuple[Any, ...]:
     """Name the same for people, outermost first."""
+    if isinstance(rule, ServiceRule):
+        return rule.words
     type_code, _, step = place_of(rule).partition(".")
     kind = record_type(type_code)
     if kind is None:

@@ -234,6 +234,23 @@ class ChecklistRule(Rule):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServiceRule(Rule):
+    """A clause that a service carries out whenever it is asked, not a step alone: a term that begins, say.
+
+    ``does`` is the kind of the clause (``deadline``, ``fee`` ...), ``place`` names the service for developers,
+    ``words`` say for people, outermost first, where they meet it.
+    """
+
+    does: str
+    place: str
+    words: tuple[Any, ...]
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        return self.does
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportRule(Rule):
     """A report that carries out a clause: ``endpoint`` is where it is shown."""
 

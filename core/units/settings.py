@@ -17,16 +17,21 @@ from core.kernel.fields import Field, clean
 
 from .facts import unit_facts
 from .models import Setting, Unit
+from .switches import enabled_plugins
 
 CHANGE = "unit.settings"
 
 
 @dataclass(frozen=True)
 class SettingSpec:
-    """One setting. ``field.name`` is ``room.key`` (``case.silence_days``); ``field.default`` holds until set."""
+    """One setting. ``field.name`` is ``room.key`` (``case.silence_days``); ``field.default`` holds until set.
+
+    ``plugin`` is '' for the core's own; a plugin's is shown where the plugin is on.
+    """
 
     field: Field
     group: Any = ""
+    plugin: str = ""
 
     @property
     def name(self) -> str:
@@ -83,8 +88,8 @@ def setting(unit_id: int, name: str) -> Any:
 
 def settings_of(unit_id: int) -> list[SettingView]:
     """Return all settings as the unit has them, with where each value comes from."""
-    stored = _stored(unit_id)
-    return [_view(spec, stored) for spec in specs()]
+    stored, on = _stored(unit_id), enabled_plugins(unit_id)
+    return [_view(spec, stored) for spec in specs() if not spec.plugin or spec.plugin in on]
 
 
 def set_setting(unit: Unit, name: str, raw: Any) -> None:
