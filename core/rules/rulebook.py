@@ -38,8 +38,8 @@ FILE = "rulebook.toml"
 CORE_FILE = Path(__file__).with_name(FILE)
 EXTENSION = "rulebook"
 
-REGULATION_ID = re.compile(r"^[A-Z]{1,4}[0-9]{2,4}$")
-CLAUSE_ID = re.compile(r"^([A-Z]{1,4}[0-9]{2,4})-[0-9A-Za-z.]{1,24}$")
+REGULATION_ID = re.compile(r"^(?:[A-Z]{1,4}[0-9]{2,4}|[A-Z]{2,4})$")
+CLAUSE_ID = re.compile(r"^([A-Z]{1,4}[0-9]{2,4}|[A-Z]{2,4})-[0-9A-Za-z.]{1,24}$")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 PROFILE = re.compile(r"^[A-Z]{1,4}-[A-Z0-9-]{2,20}$")
 
