@@ -12,8 +12,15 @@ from flask_babel import lazy_gettext as _l
 
 from core.sdk import Choices, Field, InvalidData, label_of, normalise
 
-OWN, AGENT = "own", "agent"
-SOLD_CLASSES: Choices = ((OWN, _l("Sold by us")), (AGENT, _l("Sold by an agent")))
+# What class a product is of (产品类别), the rules of which a regulation numbers for itself (4.1, 4.2 ...).
+OWN, AGENT, PARTNER, PARTNER_SOLD, COMPETITOR = "own", "agent", "partner", "partner_sold", "competitor"
+SOLD_CLASSES: Choices = (
+    (OWN, _l("Sold by us")),
+    (AGENT, _l("Sold by an agent")),
+    (PARTNER, _l("Partner's product, sold by us")),
+    (PARTNER_SOLD, _l("Sold by the partner")),
+    (COMPETITOR, _l("Competitor's product")),
+)
 CHANNELS: Choices = (
     ("direct", _l("Direct sale")),
     ("agent", _l("By agent")),
@@ -22,6 +29,19 @@ CHANNELS: Choices = (
 )
 PROOFS: Choices = (("yes", _l("Proof seen")), ("no", _l("No proof")))
 ORIGINS: Choices = (("domestic", _l("domestic")), ("imported", _l("foreign")))
+# Entries of a product file (R17-9.1, R18-9.1).
+ENTRY_KINDS: Choices = (
+    ("original", _l("State as made")),
+    ("delivered", _l("State on delivery")),
+    ("survey", _l("Satisfaction survey")),
+    ("tracking", _l("Yearly quality tracking")),
+    ("agreement", _l("Technical agreement")),
+)
+INSPECTION_STAGES: Choices = (
+    ("incoming", _l("Incoming material")),
+    ("process", _l("Production")),
+    ("final", _l("Before shipping")),
+)
 
 # What each flag means, for lists and the CLI.
 FLAGS: Choices = (

@@ -116,6 +116,9 @@ class Batch(UnitScoped, Base):
         "model_id": _MODEL,
         "number": _l("Batch number"),
         "produced_on": _l("Produced on"),
+        "held_at": _l("Stopped at"),
+        "hold_reason": _l("Why it was stopped"),
+        "sealed_at": _l("Sealed at"),
     }
     __table_args__ = (
         UniqueConstraint("unit_id", "model_id", "number"),
@@ -126,6 +129,10 @@ class Batch(UnitScoped, Base):
     model_id: Mapped[int] = mapped_column(ForeignKey("products_model.id"))
     number: Mapped[str] = mapped_column(String(40))
     produced_on: Mapped[date | None] = mapped_column()
+    # A stopped batch (停售停用): nothing of it ships until it is released.
+    held_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    hold_reason: Mapped[str] = mapped_column(String(300), default="")
+    sealed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # set apart and sealed (隔离封存)
     note: Mapped[str] = mapped_column(Text, default="")
     version: Mapped[int] = mapped_column(default=1)
 
@@ -153,6 +160,11 @@ class Item(UnitScoped, Base):
         "proof": (_l("Proof of purchase"), fields.PROOFS),
         "produced_on": _l("Produced on"),
         "purchased_on": _l("Purchased on"),
+        "delivered_on": _l("Delivered on"),
+        "handed_over_on": _l("Handed over on"),
+        "first_use": _l("First use"),
+        "used_by": _l("Used by"),
+        "replaced_by_id": _l("Replaced by"),
         "last_service_on": _l("Last service"),
     }
     __table_args__ = (
@@ -175,6 +187,13 @@ class Item(UnitScoped, Base):
     proof: Mapped[str] = mapped_column(String(10), default="")
     produced_on: Mapped[date | None] = mapped_column()
     purchased_on: Mapped[date | None] = mapped_column()
+    delivered_on: Mapped[date | None] = mapped_column()
+    handed_over_on: Mapped[date | None] = mapped_column()
+    # The user's first use of a product of ours, or first trial of a new one (R09-3.3).
+    first_use: Mapped[bool] = mapped_column(default=False)
+    used_by: Mapped[str] = mapped_column(String(120), default="")
+    # The item that was given for this one, where it was exchanged.
+    replaced_by_id: Mapped[int | None] = mapped_column(ForeignKey("products_item.id"), index=True)
     last_service_on: Mapped[date | None] = mapped_column()
     note: Mapped[str] = mapped_column(Text, default="")
     active: Mapped[bool] = mapped_column(default=True)
@@ -194,6 +213,110 @@ class Item(UnitScoped, Base):
 
     def __str__(self) -> str:
         return self.serial
+
+
+class ItemPart(UnitScoped, Base):
+    """A key part in one item (关键件): its own number, batch and origin, when it was fitted and taken out (R17-9.1)."""
+
+    __tablename__ = "products_item_part"
+    __audited__ = True
+    __audit_label__ = "name"
+    __audit_words__ = {
+        "": _l("Key part of an item"),
+        "item_id": _ITEM,
+        "name": _l("Key part"),
+        "part_model": _l("Model of the part"),
+        "serial": _l("Serial number"),
+        "batch": _l("Batch number"),
+        "origin": (_l("Origin"), fields.ORIGINS),
+        "fitted_on": _l("Fitted on"),
+        "removed_on": _l("Taken out on"),
+    }
+    __table_args__ = (
+        Index("ix_products_item_part_item", "item_id", "id"),
+        Index("ix_products_item_part_serial", "unit_id", "serial"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("products_item.id"))
+    name: Mapped[str] = mapped_column(String(60))
+    part_model: Mapped[str] = mapped_column(String(60), default="")
+    serial: Mapped[str] = mapped_column(String(60), default="")
+    batch: Mapped[str] = mapped_column(String(40), default="")
+    origin: Mapped[str] = mapped_column(String(10), default="")
+    fitted_on: Mapped[date | None] = mapped_column()
+    removed_on: Mapped[date | None] = mapped_column()
+    # The record that took it out, or fitted it; none for what the factory fitted.
+    record_id: Mapped[int | None] = mapped_column(ForeignKey("core_record.id"))
+
+    item: Mapped[Item] = relationship()
+
+
+class FileEntry(UnitScoped, Base):
+    """An entry of an item's product file (档案记录): state as made or delivered, survey, yearly tracking, agreement.
+
+    ``kind`` is one of ``fields.ENTRY_KINDS``; ``score`` is 1 to 5 of a survey; ``until`` ends an agreement.
+    """
+
+    __tablename__ = "products_entry"
+    __audited__ = True
+    __audit_words__ = {
+        "": _l("Entry of the product file"),
+        "item_id": _ITEM,
+        "kind": (_l("Kind"), fields.ENTRY_KINDS),
+        "on": _l("Day"),
+        "text": _l("Text"),
+        "score": _l("Satisfaction"),
+        "until": _l("Valid until"),
+    }
+    __table_args__ = (Index("ix_products_entry_item", "item_id", "kind", "on", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("products_item.id"))
+    kind: Mapped[str] = mapped_column(String(20))
+    on: Mapped[date] = mapped_column()
+    text: Mapped[str] = mapped_column(Text, default="")
+    score: Mapped[int | None] = mapped_column()
+    until: Mapped[date | None] = mapped_column()
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+    version: Mapped[int] = mapped_column(default=1)
+
+    item: Mapped[Item] = relationship()
+    __mapper_args__ = {"version_id_col": version}
+
+
+class Inspection(UnitScoped, Base):
+    """An inspection of a batch or an item: incoming material, production, before shipping (R05-1.2, R05-3.2)."""
+
+    __tablename__ = "products_inspection"
+    __audited__ = True
+    __audit_words__ = {
+        "": _l("Inspection"),
+        "item_id": _ITEM,
+        "batch_id": _BATCH,
+        "stage": (_l("Stage"), fields.INSPECTION_STAGES),
+        "passed": _l("Passed"),
+        "finding": _l("Finding"),
+        "at": _l("Inspected at"),
+    }
+    __table_args__ = (
+        Index("ix_products_inspection_item", "item_id", "stage", "id"),
+        Index("ix_products_inspection_batch", "batch_id", "stage", "id"),
+        Index("ix_products_inspection_list", "unit_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    item_id: Mapped[int | None] = mapped_column(ForeignKey("products_item.id"))
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey("products_batch.id"))
+    stage: Mapped[str] = mapped_column(String(20))
+    passed: Mapped[bool] = mapped_column()
+    finding: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    by_id: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+
+    item: Mapped[Item | None] = relationship()
+    batch: Mapped[Batch | None] = relationship()
 
 
 class ProductRecord(UnitScoped, Base):

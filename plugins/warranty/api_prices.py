@@ -1,0 +1,10 @@
+"""Collections of the API: tariffs and part prices."""
+
+from __future__ import annotations
+
+from core.sdk import ApiResource
+
+
+def resources() -> list[ApiResource]:
+    """Return them for the hook."""
+    return []

@@ -1,0 +1,10 @@
+"""Papers: receipt and statement."""
+
+from __future__ import annotations
+
+from core.sdk import PrintForm
+
+
+def forms() -> list[PrintForm]:
+    """Return them for the hook."""
+    return []

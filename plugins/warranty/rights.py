@@ -1,0 +1,6 @@
+"""The permissions of warranty and fees."""
+
+VIEW, HANDLE, DECIDE_OTHERWISE = "warranty.view", "warranty.handle", "warranty.overrule"
+TERMS, PRICE = "warranty.terms", "warranty.price"
+COLLECT, FINANCE, MONEY = "warranty.collect", "warranty.finance", "warranty.money"
+CONTRACT = "warranty.contract"

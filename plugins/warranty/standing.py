@@ -1,0 +1,71 @@
+"""Where a record stands with warranty and money: read once per state of the record, asked by many gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from core.sdk import Record, session
+
+from . import values
+from .models import Claim, Coverage, Quote
+
+KEPT = "warranty_standing"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The current decision, application and quote of a record; None where there is none."""
+
+    coverage: Coverage | None
+    claim: Claim | None
+    quote: Quote | None
+
+    @property
+    def is_decided(self) -> bool:
+        return self.coverage is not None
+
+    @property
+    def is_free(self) -> bool:
+        """The customer owes nothing by what was decided."""
+        return self.coverage is not None and self.coverage.result in values.FREE_RESULTS
+
+    @property
+    def may_work(self) -> bool:
+        """Nothing is left that the customer or the general manager must agree to."""
+        return self.quote is None or self.quote.total == 0 or self.quote.state in values.SETTLED_QUOTES
+
+
+def standing_of(record: Record) -> Standing:
+    """Return where a record stands; kept in the session until the record's next fact."""
+    kept = session().info.setdefault(KEPT, {})
+    key = (record.id, record.fact_seq)
+    if key not in kept:
+        kept[key] = _read([record.id])[record.id]
+    found: Standing = kept[key]
+    return found
+
+
+def standing_of_many(record_ids: Sequence[int]) -> dict[int, Standing]:
+    """The same for a page of records, in three statements."""
+    return _read(list(record_ids))
+
+
+def forget(record: Record) -> None:
+    """Drop what was kept: something was written without a fact."""
+    session().info.get(KEPT, {}).pop((record.id, record.fact_seq), None)
+
+
+def _read(ids: list[int]) -> dict[int, Standing]:
+    work = session()
+    coverage = {
+        one.record_id: one
+        for one in work.scalars(select(Coverage).where(Coverage.record_id.in_(ids), Coverage.current))
+    }
+    claims = {one.record_id: one for one in work.scalars(select(Claim).where(Claim.record_id.in_(ids)))}
+    quotes = {
+        one.record_id: one for one in work.scalars(select(Quote).where(Quote.record_id.in_(ids), Quote.current))
+    }
+    return {key: Standing(coverage.get(key), claims.get(key), quotes.get(key)) for key in ids}

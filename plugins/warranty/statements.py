@@ -1,0 +1,3 @@
+"""What customers owe: statements and ageing."""
+
+from __future__ import annotations
