@@ -77,7 +77,8 @@ class Profile:
         """Tell whether a clause is to be on or off; None leaves it as it is."""
         if clause.regulation in self.regulations:
             return clause.id not in self.off
-        return None if self.adds else False
+        # What belongs to no kind of company (a duty under national law, say) is the unit's own choice.
+        return None if self.adds or not clause.profiles else False
 
 
 @dataclass(frozen=True)
