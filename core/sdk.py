@@ -1,6 +1,7 @@
 """The public face of the core for plugins: tables, services and words. Screens are in ``core.sdk_web``."""
 
 from core.cases.models import Case
+from core.customers.identity import read_company_code
 from core.customers.models import Customer, CustomerAddress, CustomerContact, CustomerPhone
 from core.customers.services import summary as customer_summary
 from core.documents import services as documents
@@ -78,6 +79,7 @@ from core.rules import money as money_math
 from core.rules.charge_models import Charge
 from core.rules.clocks import Term, add_months
 from core.rules.effective import effective, holds
+from core.rules.gates import require_clause
 from core.rules.kinds import (
     ApprovalRule,
     ChecklistRule,
@@ -214,11 +216,13 @@ __all__ = [
     "penalties",
     "perform",
     "publish",
+    "read_company_code",
     "read_id",
     "record_audit",
     "record_fact",
     "report_periods",
     "require",
+    "require_clause",
     "rmb",
     "search",
     "session",

@@ -223,6 +223,8 @@ class Tariff(UnitScoped, Base):
     state: Mapped[str] = mapped_column(String(10), default="draft")  # draft, released, withdrawn
     note: Mapped[str] = mapped_column(Text, default="")
     copied_from: Mapped[int | None] = mapped_column(ForeignKey("warranty_tariff.id"))
+    # The next one, where its beginning set ``ends_on``: withdrawn, it gives the days back.
+    ended_by: Mapped[int | None] = mapped_column(ForeignKey("warranty_tariff.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
     released_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -43,6 +43,7 @@ def upgrade() -> None:
     sa.Column('state', sa.String(length=10), nullable=False),
     sa.Column('note', sa.Text(), nullable=False),
     sa.Column('copied_from', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('ended_by', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('created_by', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('released_at', sa.DateTime(timezone=True), nullable=True),
@@ -51,6 +52,7 @@ def upgrade() -> None:
     sa.Column('unit_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['copied_from'], ['warranty_tariff.id'], name=op.f('fk_warranty_tariff_copied_from')),
     sa.ForeignKeyConstraint(['created_by'], ['core_user.id'], name=op.f('fk_warranty_tariff_created_by')),
+    sa.ForeignKeyConstraint(['ended_by'], ['warranty_tariff.id'], name=op.f('fk_warranty_tariff_ended_by')),
     sa.ForeignKeyConstraint(['released_by'], ['core_user.id'], name=op.f('fk_warranty_tariff_released_by')),
     sa.ForeignKeyConstraint(['unit_id'], ['core_unit.id'], name=op.f('fk_warranty_tariff_unit_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_warranty_tariff'))
