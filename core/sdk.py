@@ -59,6 +59,7 @@ from core.records.engine import (
     lock,
     perform,
     record_fact,
+    tell_of_fact,
 )
 from core.records.models import OPEN_CATEGORIES, Attachment, Fact, Link, Record
 from core.records.services import notify
@@ -77,7 +78,7 @@ from core.reports import periods as report_periods
 from core.rules import approvals, charges, excuses, penalties
 from core.rules import money as money_math
 from core.rules.charge_models import Charge
-from core.rules.clocks import Term, add_months
+from core.rules.clocks import Term, add_months, deadline
 from core.rules.effective import effective, holds
 from core.rules.gates import require_clause
 from core.rules.kinds import (
@@ -96,6 +97,7 @@ from core.rules.kinds import (
     ScheduleRule,
     ServiceRule,
 )
+from core.rules.unit_calendars import calendar_for
 from core.units.facts import local_day
 from core.units.models import Setting, Stage, Unit
 from core.units.settings import SettingSpec, setting
@@ -186,6 +188,7 @@ __all__ = [
     "append_fact",
     "approvals",
     "ask",
+    "calendar_for",
     "charges",
     "clean",
     "clock",
@@ -193,6 +196,7 @@ __all__ = [
     "current_locale",
     "current_scope",
     "customer_summary",
+    "deadline",
     "detail_of",
     "documents",
     "draw",
@@ -228,6 +232,7 @@ __all__ = [
     "session",
     "setting",
     "system_scope",
+    "tell_of_fact",
     "transaction",
     "uuid7",
 ]

@@ -43,6 +43,8 @@ INSPECTION_STAGES: Choices = (
     ("final", _l("Before shipping")),
 )
 
+RESULTS: Choices = (("passed", _l("Passed")), ("failed", _l("Not passed")))
+
 # What each flag means, for lists and the CLI.
 FLAGS: Choices = (
     ("class_conflict", _l("Class of the model and sales channel disagree")),
@@ -161,6 +163,21 @@ def item_fields(models: Choices, customer: str = "") -> list[Field]:
         Field("purchased_on", "date", _l("Purchased on")),
         Field("note", "long", _l("Note")),
         Field("active", "bool", _l("In use"), default=True),
+    ]
+
+
+def hold_fields() -> list[Field]:
+    """Inputs of stopping or releasing a batch."""
+    return [Field("reason", "long", _l("Reason"), required=True, max_length=300)]
+
+
+def inspection_fields() -> list[Field]:
+    """Inputs of an inspection."""
+    return [
+        Field("stage", "choice", _l("Stage"), required=True, choices=INSPECTION_STAGES),
+        Field("result", "choice", _l("Result"), required=True, choices=RESULTS),
+        Field("finding", "long", _l("Finding"), max_length=1000),
+        Field("at", "moment", _l("Inspected at"), help=_l("Leave empty for the present time")),
     ]
 
 

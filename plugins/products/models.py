@@ -216,7 +216,7 @@ class Item(UnitScoped, Base):
 
 
 class ItemPart(UnitScoped, Base):
-    """A key part in one item (关键件): its own number, batch and origin, when it was fitted and taken out (R17-9.1)."""
+    """A key part in one item (关键件): its number, batch and origin, when it was fitted and taken out (R17-9.1)."""
 
     __tablename__ = "products_item_part"
     __audited__ = True
@@ -253,7 +253,7 @@ class ItemPart(UnitScoped, Base):
 
 
 class FileEntry(UnitScoped, Base):
-    """An entry of an item's product file (档案记录): state as made or delivered, survey, yearly tracking, agreement.
+    """An entry of an item's product file (档案记录): state as made or delivered, survey, tracking, agreement.
 
     ``kind`` is one of ``fields.ENTRY_KINDS``; ``score`` is 1 to 5 of a survey; ``until`` ends an agreement.
     """

@@ -31,12 +31,35 @@ from core.sdk import (
     transaction,
 )
 
-from . import fields
-from .models import Batch, Category, Flag, Item, KeyPart, Model, ProductRecord
+from . import fields, history
+from .classes import class_number, competitor_numbers, is_competitor, sold_class_of
+from .history import model_months, part_names, parts_in, parts_of, replace_item, swap_part
+from .models import Batch, Category, Flag, Item, ItemPart, KeyPart, Model, ProductRecord
+from .rights import EDIT, IMPORT, VIEW
+from .shipping import require_shipping
+
+# What other plugins may use as well as everything below.
+__all__ = [
+    "EDIT",
+    "IMPORT",
+    "VIEW",
+    "Item",
+    "ItemPart",
+    "class_number",
+    "competitor_numbers",
+    "is_competitor",
+    "model_months",
+    "part_names",
+    "parts_in",
+    "parts_of",
+    "replace_item",
+    "require_shipping",
+    "sold_class_of",
+    "swap_part",
+]
 
 SEARCH_KIND = "productsitem"
 CASE_TYPE = "case"
-VIEW, EDIT, IMPORT = "products.view", "products.edit", "products.import"
 EARLIER_SHOWN, ITEMS_SHOWN = 10, 20
 CHUNK = 500  # values in one IN list
 # Stored data, not screen text: the unit renames them as it likes.
@@ -321,7 +344,9 @@ def save_item(unit_id: int, raw: Mapping[str, Any], item: Item | None = None) ->
     values = clean(fields.item_fields(models_with(unit_id, item)), raw)
     values["serial"] = fields.read_serial(values["serial"])
     values["model_id"] = int(values["model_id"])
-    if errors := date_errors(values["produced_on"], values["purchased_on"], local_day(unit_id)):
+    # What was given in exchange keeps the dates of the purchase, which may be older than itself.
+    produced = None if item is not None and history.stands_for(item) else values["produced_on"]
+    if errors := date_errors(produced, values["purchased_on"], local_day(unit_id)):
         raise InvalidData(errors)
     _refuse_foreign_customer(unit_id, values["customer_id"])
     _refuse_taken(Item, unit_id, {"serial": values["serial"]}, item)
@@ -338,13 +363,13 @@ def save_item(unit_id: int, raw: Mapping[str, Any], item: Item | None = None) ->
 
 
 def set_sold_class(item: Item, sold_class: str) -> None:
-    """Say by hand whether an item was sold by us or by an agent; closes its open contradictions.
+    """Say by hand who sold an item, or that it is a competitor's; closes its open contradictions.
 
     Raises:
-        NotAllowed, InvalidData: neither ``own`` nor ``agent``.
+        NotAllowed, InvalidData: none of ``fields.SOLD_CLASSES``.
     """
     require(EDIT, item.unit_id)
-    if sold_class not in (fields.OWN, fields.AGENT):
+    if sold_class not in dict(fields.SOLD_CLASSES):
         raise InvalidData({"sold_class": _l("Please choose one of the list")})
     item.sold_class = sold_class
     session().flush()
