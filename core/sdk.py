@@ -50,6 +50,7 @@ from core.kernel.outbox import publish
 from core.kernel.sheets import Column as SheetColumn
 from core.records.engine import (
     Step,
+    answered_before,
     append_fact,
     ask,
     create_record,
@@ -101,7 +102,7 @@ from core.rules.unit_calendars import calendar_for
 from core.units.facts import local_day
 from core.units.models import Setting, Stage, Unit
 from core.units.settings import SettingSpec, setting
-from core.units.switches import enabled_plugins
+from core.units.switches import enabled_plugins, enabled_since
 from core.users.models import Position, User
 from core.users.permissions import Permission
 
@@ -185,6 +186,7 @@ __all__ = [
     "WorkflowExtension",
     "add_months",
     "after_commit",
+    "answered_before",
     "append_fact",
     "approvals",
     "ask",
@@ -202,6 +204,7 @@ __all__ = [
     "draw",
     "effective",
     "enabled_plugins",
+    "enabled_since",
     "excuses",
     "fetch",
     "fetch_visible",
@@ -224,6 +227,7 @@ __all__ = [
     "read_id",
     "record_audit",
     "record_fact",
+    "remember_answer",
     "report_periods",
     "require",
     "require_clause",

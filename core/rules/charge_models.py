@@ -90,6 +90,7 @@ class Charge(UnitScoped, Base):
             "quantity": _l("Quantity"),
             "price": _l("Price"),
             "month": _l("Posting month"),
+            "posted_at": _l("Posted at"),
             "adjusts_id": _l("Adjusts line"),
         }
     )
@@ -119,6 +120,7 @@ class Charge(UnitScoped, Base):
     state: Mapped[str] = mapped_column(String(10), default=PROPOSED)
     adjusts_id: Mapped[int | None] = mapped_column(ForeignKey("core_charge.id"))
     month: Mapped[str] = mapped_column(String(7), default="")
+    posted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     approval_id: Mapped[int | None] = mapped_column(ForeignKey("core_approval.id"))
     reason: Mapped[str] = mapped_column(Text, default="")
     # Parameter values and setting versions, and what they were applied to.

@@ -320,7 +320,7 @@ def _state(row: Charge, state: str) -> None:
         if one is row or one.state == before:
             one.state = state
             if state == POSTED:
-                one.month = month
+                one.month, one.posted_at = month, clock.now()
 
 
 def _add_part(row: Charge, mark: str, columns: Mapping[str, Any]) -> Charge:
@@ -338,6 +338,7 @@ def _add_part(row: Charge, mark: str, columns: Mapping[str, Any]) -> Charge:
         **columns,
     }
     made["price"] = made["amount"]  # a sum, counted once
+    made["posted_at"] = clock.now() if made["state"] in FIXED else None
     return _new(record, row.clause, source, place, made)
 
 
@@ -452,6 +453,23 @@ def advance(record: Record, name: str, source: str = "") -> list[Charge]:
             _take(row, MOVES[name])
         session().flush()
         return moved
+
+
+def settle(row: Charge) -> None:
+    """Settle a posted line with its waivers and corrections: it is paid. For services that have locked its record."""
+    _open_or_settle(row, POSTED, SETTLED)
+
+
+def unsettle(row: Charge) -> None:
+    """Open a settled line again: what paid it was taken back. For services that have locked its record."""
+    _open_or_settle(row, SETTLED, POSTED)
+
+
+def _open_or_settle(row: Charge, before: str, after: str) -> None:
+    for one in (row, *parts_of(row)):
+        if one.state == before:
+            one.state = after
+    session().flush()
 
 
 def _locked(charge_id: object, version: int | None = None) -> Charge:
