@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
 from flask import current_app
@@ -37,6 +38,17 @@ def enabled_plugins(unit_id: int) -> frozenset[str]:
         chosen = select(UnitPlugin.plugin).where(UnitPlugin.unit_id == unit_id, UnitPlugin.enabled)
         known[unit_id] = frozenset(session().scalars(chosen))
     return known[unit_id]
+
+
+def enabled_since(unit_id: int, plugin: str) -> datetime | None:
+    """Return when a plugin that is on in a unit was switched on (the last time); None where it is off."""
+    known: dict[tuple[int, str], datetime | None] = session().info.setdefault("enabled_since", {})
+    if (unit_id, plugin) not in known:
+        chosen = select(UnitPlugin.changed_at).where(
+            UnitPlugin.unit_id == unit_id, UnitPlugin.plugin == plugin, UnitPlugin.enabled
+        )
+        known[unit_id, plugin] = session().scalar(chosen)
+    return known[unit_id, plugin]
 
 
 def enable(unit: Unit, plugin: str, *, with_dependencies: bool = False) -> list[str]:
@@ -115,6 +127,7 @@ def _switch(unit: Unit, plugin: str, on: bool) -> None:
         session().add(row)
     row.enabled, row.changed_at, row.changed_by = on, clock.now(), current_scope().actor_id
     session().info.pop("enabled_plugins", None)
+    session().info.pop("enabled_since", None)
 
 
 def _known(plugin: str) -> Manifest:

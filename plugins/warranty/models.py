@@ -62,6 +62,10 @@ class Term(UnitScoped, Base):
     active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
 
+    # The product file's own classes, by name: a plugin does not import another's models.
+    category: Mapped[Any] = relationship("products.models.Category", viewonly=True)
+    model: Mapped[Any] = relationship("products.models.Model", viewonly=True)
+
     __mapper_args__ = {"version_id_col": version}
 
     def __str__(self) -> str:
