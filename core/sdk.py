@@ -60,6 +60,7 @@ from core.records.engine import (
     lock,
     perform,
     record_fact,
+    remember_answer,
     tell_of_fact,
 )
 from core.records.models import OPEN_CATEGORIES, Attachment, Fact, Link, Record

@@ -456,7 +456,7 @@ def advance(record: Record, name: str, source: str = "") -> list[Charge]:
 
 
 def settle(row: Charge) -> None:
-    """Settle a posted line with its waivers and corrections: it is paid. For services that have locked its record."""
+    """Settle a posted line with its waivers and corrections. For services that have locked its record."""
     _open_or_settle(row, POSTED, SETTLED)
 
 
