@@ -2,32 +2,192 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
-from core.sdk import Record, Step
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
 
-from .coverage import Situation
+from core.sdk import (
+    Charge,
+    Fact,
+    InvalidData,
+    NotAllowed,
+    Record,
+    Refusal,
+    Refused,
+    Step,
+    append_fact,
+    calendar_for,
+    charges,
+    clock,
+    current_scope,
+    deadline,
+    detail_of,
+    effective,
+    local_day,
+    may,
+    session,
+    setting,
+    tell_of_fact,
+)
+from plugins.products import services as products
+
+from . import claims, cover, coverage, rights, settings, terms, values
+from .coverage import Situation, Verdict
+from .models import Coverage, Quote
+from .standing import forget, standing_of
+from .values import ItemFacts, WarrantyLine
+
+# Natures that are about goods with a warranty; others (inquiry, complaint ...) need no decision.
+NATURES = frozenset({"repair", "replacement", "return"})
+# Which clause says that no answer counts as admitting, by the setting ``tender.variant`` (E13).
+ADMISSION = {"W": "R22-1.W1e", "R": "R22-1.R5"}
+SAME_DAY = "R22-4.4b"
+ANSWERS, ARRIVAL = ("responded", "contacted", "answered"), "arrived"
+# Steps and facts after which an answer or an arrival may have come too late, or have been in time after all.
+_TELLING = frozenset(
+    {"contact", "answer", "arrive", *(f"fact:{kind}" for kind in (*ANSWERS, ARRIVAL)), "classify", "register"}
+)
+QUOTED_LINES = "case.warranty:quote#"
+_READ = (
+    *coverage.CLASS_CLAUSES,
+    *coverage.COMPETITOR_CLAUSES,
+    *coverage.MISUSE_CLAUSES,
+    *coverage.ANY_CAUSE,
+    *coverage.OF_QUALITY,
+    *coverage.OUT_CLAUSES,
+)
+
+
+# --- gathering -----------------------------------------------------------------------------------
 
 
 def situation_of(record: Record, values: Any, at: datetime) -> Situation:
     """Gather what a decision looks at, for a record with the form's input (cause, human_damage, part)."""
-    raise NotImplementedError
+    item = products.item_of_record(record)
+    bought = getattr(detail_of(record), "purchase_date", None)
+    return Situation(
+        day=local_day(record.unit_id, record.received_at),
+        lines=_lines(record.unit_id, item, bought),
+        cause=values.get("cause") or "unknown",
+        human_damage=bool(values.get("human_damage")),
+        part=values.get("part") or "",
+        product_class=_class_of(record, item),
+        is_competitor=_is_competitor(record, item),
+        deemed_by=deemed_by(record, at),
+        clauses=clauses_of(record.unit_id, at),
+        is_known=item is not None or bought is not None,
+    )
+
+
+def clauses_of(unit_id: int, at: datetime) -> Mapping[str, Mapping[str, Any]]:
+    """Return the values of those clauses in force that a decision looks at."""
+    found = {one: effective(unit_id, one, at) for one in dict.fromkeys(_READ)}
+    return {one: said.values for one, said in found.items() if said.holds}
+
+
+def _lines(unit_id: int, item: Any, bought: date | None) -> Sequence[WarrantyLine]:
+    """Return the lines of cover; the day of purchase that the customer tells serves where the file has none."""
+    if item is None:
+        facts = ItemFacts(purchased_on=bought)
+        return terms.lines(facts, cover.rules_of(unit_id, bought), ()) if bought else ()
+    if item.purchased_on is not None or bought is None:
+        return cover.cover_of(item)
+    facts = replace(cover.facts_of(item), purchased_on=bought)
+    full = setting(unit_id, settings.REPAIRED_COVER) == settings.FULL_RESTART
+    events = cover.events_of([item.id]).get(item.id, [])
+    return terms.lines(facts, cover.rules_of(unit_id, bought), events, full_restart=full)
 
 
 def product_class_of(record: Record) -> str:
     """Return the class number (4.1 ...) of what a record is about, "" where it is not known."""
-    raise NotImplementedError
+    return _class_of(record, products.item_of_record(record))
+
+
+def _class_of(record: Record, item: Any) -> str:
+    chosen = getattr(detail_of(record), "product_class", "")
+    if chosen:
+        return str(chosen)
+    return products.class_number(record.unit_id, item.sold_class) if item is not None else ""
 
 
 def is_competitor(record: Record) -> bool:
     """Tell whether a record is about a competitor's product (R13-4.2, R19-4.4)."""
-    raise NotImplementedError
+    return _is_competitor(record, products.item_of_record(record))
+
+
+def _is_competitor(record: Record, item: Any) -> bool:
+    chosen = getattr(detail_of(record), "product_class", "")
+    if item is not None and item.sold_class:
+        known = products.class_number(record.unit_id, item.sold_class)
+        if not chosen or known == chosen:
+            return products.is_competitor(item.sold_class)
+    return bool(chosen) and chosen in products.competitor_numbers(record.unit_id)
 
 
 def deemed_by(record: Record, at: datetime) -> str:
-    """Return the clause under which a fault counts as admitted for want of an answer (R22-1.W1e), or ""."""
-    raise NotImplementedError
+    """Return the clause under which a fault counts as admitted for want of an answer (R22-1.W1e), or "".
+
+    A call that reports a fault must be answered within the clause's ``answer``; whoever comes arrives within its
+    ``arrive`` (R22-1.R5). Without any answer on record it is worked out as of ``at``.
+    """
+    clause = _admission(record)
+    if not clause or not _reports_fault(record):
+        return ""
+    said = effective(record.unit_id, clause, record.received_at)
+    if not said.holds:
+        return ""
+    answered, arrived = _first_moments(record)
+    late = (answered or at) > _limit(record, said.term("answer"))
+    late = late or (arrived is not None and arrived > _limit(record, said.term("arrive")))
+    return clause if late else ""
+
+
+def _admission(record: Record) -> str:
+    if record.type != "case":
+        return ""
+    clause = ADMISSION.get(setting(record.unit_id, settings.VARIANT), "")
+    return clause if clause and effective(record.unit_id, clause, record.received_at).holds else ""
+
+
+def _reports_fault(record: Record) -> bool:
+    """What comes in writing has nobody on the line; a question is no fault."""
+    case = detail_of(record)
+    return case is not None and case.channel == "phone" and case.nature in ("", "complaint", *NATURES)
+
+
+def _limit(record: Record, term: Any) -> datetime:
+    due = deadline(term, clock.as_utc(record.received_at), calendar_for(record.unit_id))
+    return due.at or clock.as_utc(record.received_at)
+
+
+def _first_moments(record: Record) -> tuple[datetime | None, datetime | None]:
+    """Return when the customer was first answered and when somebody first arrived."""
+    asked = select(Fact.kind, Fact.at).where(Fact.record_id == record.id, Fact.kind.in_((*ANSWERS, ARRIVAL)))
+    rows = [(kind, clock.as_utc(at)) for kind, at in session().execute(asked)]
+    answered = min((at for kind, at in rows if kind != ARRIVAL), default=None)
+    return answered, min((at for kind, at in rows if kind == ARRIVAL), default=None)
+
+
+# --- deciding ------------------------------------------------------------------------------------
+
+
+def verdict_of(step: Step) -> Verdict:
+    """Return what the clauses say of a step's input; worked out once for gates and step."""
+    if "verdict" not in step.__dict__:
+        found = coverage.judge(situation_of(step.record, step.values, step.at))
+        step.__dict__["verdict"] = found
+    kept: Verdict = step.__dict__["verdict"]
+    return kept
+
+
+def wanted_result(step: Step) -> str:
+    """Return what is to be decided: what a person chose, else what the clauses say ("" where they cannot)."""
+    return step.values.get("result") or verdict_of(step).result
 
 
 def decide_step(step: Step) -> None:
@@ -36,9 +196,141 @@ def decide_step(step: Step) -> None:
     Raises:
         InvalidData: revised or decided otherwise without a reason.
         NotAllowed: decided otherwise without ``warranty.overrule``.
+        Refused: nobody can tell yet; says what must be known.
     """
-    raise NotImplementedError
+    verdict, result = verdict_of(step), wanted_result(step)
+    before = standing_of(step.record).coverage
+    if not result:
+        raise Refused([Refusal("warranty.unknown", verdict.why, verdict.clause)])
+    overruled = result != verdict.result
+    if overruled and not may(rights.DECIDE_OTHERWISE, step.record.unit_id):
+        raise NotAllowed(rights.DECIDE_OTHERWISE)
+    by_person = before is not None and before.decided_by is not None
+    if (overruled or by_person) and not step.values.get("reason"):
+        text = _l("Say why it is decided otherwise") if overruled else _l("Say why the decision is revised")
+        raise InvalidData({"reason": text})
+    row = _keep(step.record, verdict, result, step.at, overruled=overruled, given=step.values)
+    step.values |= {"result": row.result, "clause": row.clause, "covered_until": row.covered_until}
+    kind = _same_day_fact(step.record, row, before)
+    if kind:
+        step.add_fact(kind, at=step.record.received_at)
+    if row.result in values.FREE_RESULTS:
+        _drop_quote(step.record)
+
+
+def _keep(
+    record: Record,
+    verdict: Verdict,
+    result: str,
+    at: datetime,
+    *,
+    overruled: bool = False,
+    given: Mapping[str, Any] | None = None,
+) -> Coverage:
+    """Write the decision as the current one; the one before stays as a row."""
+    told = given or {}
+    _retire(record)
+    item = products.item_of_record(record)
+    line = verdict.line
+    row = Coverage(
+        unit_id=record.unit_id,
+        record_id=record.id,
+        item_id=item.id if item is not None else None,
+        result=result,
+        cause=told.get("cause") or "",
+        part=told.get("part") or "",
+        product_class=_class_of(record, item),
+        sold_class=item.sold_class if item is not None else "",
+        human_damage=bool(told.get("human_damage")),
+        line={**_line_of(line), "why": verdict.code, "given": _plain(verdict.given)},
+        covered_until=line.ends_on if line is not None else None,
+        clause="" if overruled else verdict.clause,
+        evidence=told.get("evidence") or "",
+        reason=told.get("reason") or "",
+        overruled=overruled,
+        to_review=result == values.DEEMED,
+        decided_at=at,
+        decided_by=current_scope().actor_id if given is not None else None,
+    )
+    session().add(row)
+    session().flush()
+    forget(record)
+    return row
+
+
+def _retire(record: Record) -> None:
+    held = select(Coverage).where(Coverage.record_id == record.id, Coverage.current)
+    for row in session().scalars(held):
+        row.current = False
+    session().flush()  # before the new row: only one is current
+    forget(record)
+
+
+def _line_of(line: WarrantyLine | None) -> dict[str, Any]:
+    if line is None:
+        return {}
+    kept = {name: getattr(line, name) for name in ("scope", "clause", "source", "action", "part", "fault")}
+    return _plain({**kept, "starts_on": line.starts_on, "ends_on": line.ends_on})
+
+
+def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: one.isoformat() if isinstance(one, date) else one for name, one in given.items()}
+
+
+# --- what follows from it ------------------------------------------------------------------------
+
+
+def _same_day_fact(record: Record, row: Coverage, before: Coverage | None) -> str:
+    """Return the fact that starts or ends R22-4.4b, "" where the decision changes nothing for it."""
+    free = row.result in values.FREE_RESULTS
+    was_free = before is not None and before.result in values.FREE_RESULTS
+    if free == was_free or not effective(record.unit_id, SAME_DAY, record.received_at).holds:
+        return ""
+    return "covered" if free else "not_covered"
+
+
+def _drop_quote(record: Record) -> None:
+    """What was asked of the customer is asked no more: the quote is replaced and its open lines are taken back."""
+    quote = session().scalars(select(Quote).where(Quote.record_id == record.id, Quote.current)).first()
+    if quote is None:
+        return
+    sources = select(Charge.source, Charge.clause).where(
+        Charge.record_id == record.id,
+        Charge.source.startswith(QUOTED_LINES, autoescape=True),
+        Charge.adjusts_id.is_(None),
+    )
+    for source, clause in session().execute(sources.distinct()).all():
+        charges.propose(record, clause, source, ())
+    quote.total = Decimal(0)
+    if record.category != "paused":  # else the customer's answer still leads out of the pause
+        quote.state, quote.current = values.REPLACED, False
+    session().flush()
+
+
+# --- admission for want of an answer -------------------------------------------------------------
 
 
 def after_fact(record: Record, transition: str) -> None:
     """Something happened to a case: keep a deemed admission where an answer or arrival came too late."""
+    if transition not in _TELLING or not _admission(record):
+        return
+    now = standing_of(record).coverage
+    clause = deemed_by(record, clock.now())
+    if clause and (now is None or not (now.overruled or now.result in values.FREE_RESULTS)):
+        _admit(record, clause, now)
+    elif not clause and now is not None and now.result == values.DEEMED and now.decided_by is None:
+        _retire(record)  # an answer in time was entered later: nothing was admitted
+
+
+def _admit(record: Record, clause: str, before: Coverage | None) -> None:
+    """R22-1.W1e, R22-1.R5: the flag, marked to be looked at again (E67)."""
+    verdict = coverage.judge(Situation(local_day(record.unit_id, record.received_at), deemed_by=clause))
+    row = _keep(record, verdict, verdict.result, clock.now())
+    kind = _same_day_fact(record, row, before)
+    kinds = [("deemed_admission", row.decided_at, {"clause": clause, "result": row.result})]
+    kinds += [(kind, record.received_at, {})] if kind else []
+    facts = [append_fact(record, claims.kind_of(code), at=at, data=data) for code, at, data in kinds]
+    _drop_quote(record)
+    session().flush()
+    for fact in facts:
+        tell_of_fact(record, fact)

@@ -82,6 +82,9 @@ FACT_KINDS = (
     FactKind("warranty_claimed", _l("Warranty applied for"), 42),
     FactKind("papers_complete", _l("Papers complete"), 43),
     FactKind("coverage_decided", _l("Coverage decided"), 44),
+    # Written at the time of the report, so that R22-4.4b counts from there; of the same rank, the later one counts.
+    FactKind("covered", _l("In warranty, counted from the report"), 2),
+    FactKind("not_covered", _l("Not in warranty after all"), 2),
     FactKind("inspected_before", _l("Looked at before repair"), 60),
     FactKind("fee_quoted", _l("Fees worked out"), 46),
     FactKind("quote_sent", _l("Quote told to the customer"), 47, visible_to_customer=True),
@@ -97,6 +100,9 @@ FACT_KINDS = (
     FactKind("compensated", _l("Compensation agreed"), 83),
     FactKind("money_collected", _l("Money collected"), 84),
     FactKind("money_handed_in", _l("Money handed in"), 85),
+    FactKind("money_returned", _l("Receipt made void"), 86),
+    FactKind("invoice_asked", _l("Invoice asked for"), 87),
+    FactKind("invoice_declined", _l("Customer wants no invoice"), 87),
 )
 
 
@@ -263,6 +269,16 @@ TRANSITIONS = (
         kept=("new_serial",),
         note="reason",
         weight=34,
+    ),
+    _step(
+        "no_invoice",
+        _l("Customer wants no invoice"),
+        AT_WORK | DONE,
+        "invoice_declined",
+        _REMARK,
+        note="reason",
+        weight=64,
+        assignee_may=True,
     ),
     _step(
         "compensate",
