@@ -11,6 +11,7 @@ from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, Numeric, String,
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
 from core.sdk import Base, BigId, Json, Record, UnitScoped, UtcDateTime
+from plugins.products import services as _products  # noqa: F401 - its tables are there before ours refer to them
 
 from . import values
 
