@@ -50,7 +50,7 @@ OF_CLAUSES = (
 
 def facts_of(item: Any) -> ItemFacts:
     """Return what the terms need of an item of the product file (model and category loaded)."""
-    return _facts_of(item, item.model)
+    return _facts_of(item, item.model, _own_parts([item.id])[item.id])
 
 
 def rules_of(unit_id: int, on: date | None = None) -> list[TermRule]:
@@ -87,11 +87,12 @@ def cover_of_many(items: Sequence[Any]) -> dict[int, list[WarrantyLine]]:
         return {}
     models = products.models_in_full(sorted({item.model_id for item in items}))
     happened = events_of([item.id for item in items])
+    parts = _own_parts([item.id for item in items])
     own = _own_terms(sorted({item.unit_id for item in items}))
     known: dict[tuple[int, date | None], list[TermRule]] = {}
     found = {}
     for item in items:
-        facts = _facts_of(item, models[item.model_id])
+        facts = _facts_of(item, models[item.model_id], parts[item.id])
         rules = _rules_for(item.unit_id, facts, own, known)
         restart = setting(item.unit_id, settings.REPAIRED_COVER) == settings.FULL_RESTART
         found[item.id] = lines(facts, rules, happened[item.id], full_restart=restart)
@@ -106,7 +107,7 @@ def rules_for(item: Any) -> list[TermRule]:
 # --- inside ----------------------------------------------------------------------------------
 
 
-def _facts_of(item: Any, model: Any) -> ItemFacts:
+def _facts_of(item: Any, model: Any, own_parts: Sequence[str]) -> ItemFacts:
     return ItemFacts(
         serial=item.serial,
         sold_class=item.sold_class,
@@ -116,9 +117,22 @@ def _facts_of(item: Any, model: Any) -> ItemFacts:
         purchased_on=item.purchased_on,
         handed_over_on=item.handed_over_on,
         delivered_on=item.delivered_on,
-        key_parts=tuple(part.name for part in model.key_parts),
+        key_parts=tuple(dict.fromkeys([*(part.name for part in model.key_parts), *own_parts])),
         has_proof={"yes": True, "no": False}.get(item.proof),
     )
+
+
+def _own_parts(item_ids: Sequence[int]) -> dict[int, list[str]]:
+    """Return the names of the key parts that items came with, by item id."""
+    part = products.ItemPart
+    found: dict[int, list[str]] = {key: [] for key in item_ids}
+    # What a record fitted later is there because it was replaced, not because it is a key part.
+    rows = select(part.item_id, part.name).where(
+        part.item_id.in_(list(item_ids)), part.record_id.is_(None), part.removed_on.is_(None)
+    )
+    for key, name in session().execute(rows.order_by(part.id)):
+        found[key].append(name)
+    return found
 
 
 def _rules_for(
@@ -146,7 +160,7 @@ def _rules_for(
 
 
 def _of_clauses(unit_id: int, on: date | None) -> list[TermRule]:
-    at = _moment(unit_id, _judged_on(unit_id, on))
+    at = moment_in(unit_id, _judged_on(unit_id, on))
     start = setting(unit_id, settings.START)
     found = []
     for one in OF_CLAUSES:
@@ -181,7 +195,7 @@ def _judged_on(unit_id: int, on: date | None) -> date:
     return max(on, min(today, local_day(unit_id, since) + SET_UP))
 
 
-def _moment(unit_id: int, day: date) -> datetime:
+def moment_in(unit_id: int, day: date) -> datetime:
     """Return a moment that lies inside the day where the unit is."""
     noon = datetime.combine(day, time(12), UTC)
     return noon + (day - local_day(unit_id, noon))

@@ -1,13 +1,46 @@
-"""What changes an item's cover: parts replaced, repairs, extensions, exchanges. Flushes, never commits."""
+"""What changes an item's cover: parts replaced, repairs, extensions, exchanges. Flushes, never commits.
+
+What a clause gives is fixed when the event is kept: its term, its days and its name stand in the row.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from core.sdk import Record, Step
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
 
+from core.sdk import (
+    Case,
+    Fact,
+    InvalidData,
+    Record,
+    Refusal,
+    Refused,
+    Step,
+    clock,
+    current_scope,
+    effective,
+    fetch,
+    local_day,
+    normalise,
+    require,
+    session,
+    setting,
+)
+from plugins.products import services as products
+
+from . import cover, rights, settings, standing, values
 from .models import ItemEvent
+from .terms import covered_until, term_of_scope
+
+REPLACED, REPAIRED, EXTENDED, EXCHANGED, AGREED, IN_REPAIR = (code for code, _label in values.EVENTS)
+# What a contract agrees may begin before the sale or later than today.
+_ANY_DAY = (AGREED,)
+_TEXTS = {"part": 60, "old_serial": 60, "new_serial": 60, "fault": 120, "clause": 40}
+_REPAIRS = ("repair", "replacement", "")  # natures of cases that end with something repaired
 
 
 def add_event(
@@ -21,10 +54,33 @@ def add_event(
 ) -> ItemEvent:
     """Keep that something happened to an item; the same ``source`` again is the same event.
 
+    What ``columns`` do not say of months, days and clause, the clauses in force on the day do.
+
     Raises:
-        InvalidData: a day in the future, an unknown kind, an item of another unit than the record.
+        InvalidData: a day in the future or before the item's first day, an unknown kind, an item of another unit
+            than the record.
     """
-    raise NotImplementedError
+    held = select(ItemEvent).where(ItemEvent.item_id == item.id, ItemEvent.source == source)
+    if (kept := session().scalars(held).first()) is not None:
+        return kept
+    if errors := _wrong(item, kind, on, record):
+        raise InvalidData(errors)
+    texts = {name: normalise(str(columns.pop(name, "") or ""))[:most] for name, most in _TEXTS.items()}
+    given = {**columns, **{name: text for name, text in texts.items() if text}}
+    row = ItemEvent(
+        unit_id=item.unit_id,
+        item_id=item.id,
+        kind=kind,
+        on=on,
+        source=source,
+        record_id=record.id if record else None,
+        created_at=clock.now(),
+        created_by=current_scope().actor_id,
+        **{**_given_by_clauses(item, kind, on, given), **given},
+    )
+    session().add(row)
+    session().flush()
+    return row
 
 
 def withdraw_event(event_id: object, reason: str) -> ItemEvent:
@@ -33,24 +89,230 @@ def withdraw_event(event_id: object, reason: str) -> ItemEvent:
     Raises:
         NotFound, NotAllowed. InvalidData: no reason.
     """
-    raise NotImplementedError
+    row = fetch(ItemEvent, event_id)
+    require(rights.TERMS, row.unit_id)
+    reason = normalise(reason)[:500]
+    if not reason:
+        raise InvalidData({"reason": _l("Please fill this in")})
+    if row.withdrawn_at is None:
+        row.withdrawn_at, row.withdrawn_why = clock.now(), reason
+        session().flush()
+    return row
 
 
 def extend(item: Any, on: date, *, source: str, record: Record | None = None, reason: str = "") -> ItemEvent:
-    """Extend an item's term after a failed final-month service (R22-1.W6b), once for each ``source``."""
-    raise NotImplementedError
+    """Extend an item's term after a failed final-month service (R22-1.W6b), once for each ``source``.
+
+    Raises:
+        Refused: no clause extends here, or on that day no warranty of the set ran. InvalidData: as ``add_event``.
+    """
+    held = select(ItemEvent).where(ItemEvent.item_id == item.id, ItemEvent.source == source)
+    if (kept := session().scalars(held).first()) is not None:
+        return kept
+    if not _clause(item.unit_id, "R22-1.W6b", on).holds:
+        text = _l("No clause in force here extends a warranty")
+        raise Refused([Refusal("warranty.no_extension", text, "R22-1.W6b")])
+    running = [line for line in cover.cover_of(item) if line.scope == values.SET and line.covers(on)]
+    if not any(line.action == values.REPAIR for line in running):
+        text = _l("On this day no warranty of the complete set ran that could be extended")
+        raise Refused([Refusal("warranty.nothing_to_extend", text, "R22-1.W6b")])
+    return add_event(item, EXTENDED, on, source=source, record=record, reason=reason)
 
 
 def replace_part_step(step: Step) -> None:
-    """A part was replaced: its own line begins (R22-1.W4), the product file knows both numbers."""
-    raise NotImplementedError
+    """A part was replaced: its own line begins (R22-1.W4), the product file knows both numbers of a key part.
+
+    Raises:
+        InvalidData: the case is about no item on file; what the product file refuses.
+    """
+    record, given = step.record, step.values
+    item, on = _item_of(record, "part"), local_day(record.unit_id, step.at)
+    part, old, new = (given.get(name) or "" for name in ("part", "old_serial", "new_serial"))
+    add_event(
+        item,
+        REPLACED,
+        on,
+        source=_source(record, "part"),
+        record=record,
+        part=part,
+        old_serial=old,
+        new_serial=new,
+        **_unless_paid(record),
+    )
+    # Ordinary parts are no key parts of the item because they were replaced once.
+    if _named(part, products.part_names(item)):
+        products.swap_part(item, part, old, new, on, record)
 
 
 def exchange_step(step: Step) -> None:
-    """An item was exchanged for another: the new one's cover, and which number stands for which (SB-7)."""
-    raise NotImplementedError
+    """An item was exchanged for another: the new one's cover, and which number stands for which (SB-7).
+
+    Raises:
+        InvalidData: an unknown serial number; what the product file refuses.
+    """
+    record, serial = step.record, step.values.get("new_serial") or ""
+    item, on = _item_of(record, "new_serial"), local_day(record.unit_id, step.at)
+    new_item = products.find_item(record.unit_id, serial)
+    if new_item is None:
+        raise InvalidData({"new_serial": _l("No item with this serial number")})
+    exchange(
+        item, new_item, on, source=_source(record, "exchange"), record=record, reason=step.values.get("reason")
+    )
+
+
+def exchange(
+    item: Any, new_item: Any, on: date, *, source: str, record: Record | None = None, reason: str | None = None
+) -> ItemEvent:
+    """Keep that ``new_item`` was given for ``item``; return the event of the new one.
+
+    It keeps what the first one still had, and its statutory term begins anew where SB-7 says so.
+
+    Raises:
+        InvalidData: under ``new_serial``, what the product file refuses; as ``add_event``.
+    """
+    left = covered_until(cover.cover_of(item))
+    try:
+        products.replace_item(item, new_item, on)
+    except InvalidData as bad:
+        texts = [text for texts in bad.errors.values() for text in texts]
+        raise InvalidData({"new_serial": texts}) from None
+    told = {"record": record, "old_serial": item.serial, "new_serial": new_item.serial, "reason": reason or ""}
+    add_event(item, EXCHANGED, on, source=f"{source}:old", **told, clause="", until=None)
+    return add_event(new_item, EXCHANGED, on, source=f"{source}:new", **told, until=left, **_anew(new_item, on))
 
 
 def repaired(record: Record) -> None:
-    """A case was solved: repaired goods keep their free repair (R07-7.1). Called when it is."""
-    raise NotImplementedError
+    """A case was solved: repaired goods keep their free repair (R07-7.1). Called when it is.
+
+    The time in repair is kept as well, so that the statutory term may leave it out (SB-6).
+    """
+    item = products.item_of_record(record) if record.type == "case" else None
+    done = _solved(record) if item is not None else None
+    case = session().scalars(select(Case).where(Case.id == record.id)).first() if done is not None else None
+    if item is None or done is None or case is None or case.nature not in _REPAIRS:
+        return
+    on = max(local_day(record.unit_id, done.at), _first_day(item) or date.min)
+    now = standing.standing_of(record)
+    part = now.coverage.part if now.coverage is not None else ""
+    if not _is_in_warranty(item, now, on, part):
+        return
+    source = f"record:{record.id}:solved:{done.seq}"
+    fault = case.description.strip().partition("\n")[0]
+    add_event(item, REPAIRED, on, source=source, record=record, part=part, fault=fault)
+    came = max(local_day(record.unit_id, record.received_at), _first_day(item) or date.min)
+    if on > came:
+        add_event(item, IN_REPAIR, came, source=f"{source}:days", record=record, until=on)
+
+
+# --- what clauses give ------------------------------------------------------------------------
+
+
+def _given_by_clauses(item: Any, kind: str, on: date, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return months, days and clause of an event as the clauses in force on its day say."""
+    if kind == REPLACED:
+        return _of_replaced(item, on, given)
+    if kind == REPAIRED:
+        return _of_repaired(item, on, given)
+    if kind == EXTENDED:
+        found = _clause(item.unit_id, "R22-1.W6b", on)
+        return {"months": int(found.values["extension"]), "clause": found.clause.id} if found.holds else {}
+    if kind == IN_REPAIR:
+        return _of_time(item, on, given)
+    return {}
+
+
+def _of_replaced(item: Any, on: date, given: Mapping[str, Any]) -> dict[str, Any]:
+    """R22-1.W4: a whole term for that part; a unit may give it by its setting as well (E04)."""
+    if given.get("months") == 0:
+        return {}
+    by_clause = _clause(item.unit_id, "R22-1.W4", on).holds
+    if not by_clause and setting(item.unit_id, settings.REPAIRED_COVER) != settings.FULL_RESTART:
+        return {}
+    months = term_of_scope(cover.facts_of(item), cover.rules_for(item), given.get("part", ""))
+    return {"months": months, "clause": "R22-1.W4" if by_clause else ""}
+
+
+def _of_repaired(item: Any, on: date, given: Mapping[str, Any]) -> dict[str, Any]:
+    found = _clause(item.unit_id, "R07-7.1", on)
+    if not found.holds:
+        return {}
+    months = term_of_scope(cover.facts_of(item), cover.rules_for(item), given.get("part", ""))
+    return {"clause": found.clause.id, "days": int(found.values["least"]), "months": months}
+
+
+def _of_time(item: Any, on: date, given: Mapping[str, Any]) -> dict[str, Any]:
+    found = _clause(item.unit_id, "SB-6", on)
+    until = given.get("until")
+    if not found.holds or not found.values["counted_out"] or until is None:
+        return {}
+    return {"clause": found.clause.id, "days": (until - on).days}
+
+
+def _anew(item: Any, on: date) -> dict[str, Any]:
+    found = _clause(item.unit_id, "SB-7", on)
+    return {"clause": found.clause.id} if found.holds and found.values["anew"] else {}
+
+
+def _unless_paid(record: Record) -> dict[str, Any]:
+    """A part that the customer pays for is sold, not replaced under the warranty: no term of this clause."""
+    now = standing.standing_of(record)
+    return {"months": 0} if now.is_decided and not now.is_free else {}
+
+
+def _clause(unit_id: int, clause: str, on: date) -> Any:
+    return effective(unit_id, clause, cover.moment_in(unit_id, on))
+
+
+# --- inside -----------------------------------------------------------------------------------
+
+
+def _wrong(item: Any, kind: str, on: date, record: Record | None) -> dict[str, Any]:
+    errors: dict[str, Any] = {}
+    if kind not in dict(values.EVENTS):
+        errors["kind"] = _l("Please choose one of the list")
+    if record is not None and record.unit_id != item.unit_id:
+        errors["serial"] = _l("No item with this serial number")
+    if kind in _ANY_DAY:
+        return errors
+    first = _first_day(item)
+    if on > local_day(item.unit_id):
+        errors["on"] = _l("This date lies in the future")
+    elif first is not None and on < first:
+        errors["on"] = _l("On this day the item was not sold yet")
+    return errors
+
+
+def _first_day(item: Any) -> date | None:
+    known = [day for day in (item.purchased_on, item.handed_over_on, item.delivered_on) if day]
+    return min(known, default=None)
+
+
+def _item_of(record: Record, field: str) -> Any:
+    item = products.item_of_record(record)
+    if item is None:
+        raise InvalidData({field: _l("The case is about no item on file. Register the item first.")})
+    return item
+
+
+def _source(record: Record, what: str) -> str:
+    return f"record:{record.id}:{what}:{record.fact_seq}"
+
+
+def _named(part: str, names: list[str]) -> bool:
+    return normalise(part).casefold() in {name.strip().casefold() for name in names}
+
+
+def _solved(record: Record) -> Fact | None:
+    """Return the fact that ended the work last."""
+    found = select(Fact).where(Fact.record_id == record.id, Fact.kind == "solved")
+    return session().scalars(found.order_by(Fact.seq.desc()).limit(1)).first()
+
+
+def _is_in_warranty(item: Any, now: standing.Standing, on: date, part: str) -> bool:
+    """As it was decided; where nothing was, by the lines of the item on the day."""
+    if now.is_decided:
+        return now.is_free
+    return any(
+        line.covers(on) and (not line.part or line.part == part) and line.action == values.REPAIR
+        for line in cover.cover_of(item)
+    )
