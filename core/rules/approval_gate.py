@@ -54,7 +54,7 @@ def subject_of(rule_step: str, record: Record, clause: str) -> str:
 def refusals(step: Step, asking: bool) -> Iterator[Refusal]:
     """Refuse a step until the position its clause wants has agreed (a port of the records room)."""
     for rule, found in _rules(step):
-        missing = _missing(rule, found, step)
+        missing = None if asking and rule.needs_form else _missing(rule, found, step)
         if missing:
             yield Refusal("approval", missing, rule.clause)
 

@@ -188,7 +188,8 @@ class ApprovalRule(Rule):
     """A step needs a position's agreement. ``position`` is a code, or ``position_from`` the parameter that names
     it.
 
-    ``wanted`` tells whether this record needs it at all; ``amount`` what the inbox shows.
+    ``wanted`` tells whether this record needs it at all; ``amount`` what the inbox shows. ``needs_form``:
+    ``wanted`` looks at ``step.values``; it can be asked for before, but only the filled form is refused.
     """
 
     kind = "approval"
@@ -196,6 +197,7 @@ class ApprovalRule(Rule):
     title: Any
     position: str = ""
     position_from: str = ""
+    needs_form: bool = False
     wanted: Callable[[Step, Values], bool] | None = None
     amount: Callable[[Step, Values], Decimal | None] | None = None
 

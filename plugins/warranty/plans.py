@@ -2,35 +2,260 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from core.sdk import Record
+from flask_babel import lazy_gettext as _l
 
+from core.sdk import InvalidData, Record, effective, holds, local_day, setting
+from plugins.products import services as products
+
+from . import contracts, decisions, prices, pricing, settings, standing, values
+from .fee_clauses import ALL_FREE, CLAUSES, MATERIAL_ONLY, PARTIAL
 from .pricing import Basis
-from .values import Plan, PricedLine
+from .values import Plan, PlanPart, PricedLine
+
+# What the clauses that give the pricing of parts to finance are called; the first in force is named.
+FINANCE_PRICES = ("R17-3.5", "R18-3.5", "R19-3.5")
+MOST_PARTS, MOST_QUANTITY = 200, Decimal(99999)
+PARTNER_WORDS = ("partner", "合作方", "合作厂", "韩方")
+COMMA = re.compile(r"[,，、;；\t]")
 
 
-def read_plan(unit_id: int, values: Mapping[str, Any], at: datetime) -> Plan:
+# --- reading what was typed ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Typed:
+    """A line of the parts as it was typed."""
+
+    line: int
+    number: str
+    quantity: Decimal
+    partner: bool
+
+
+def read_plan(unit_id: int, values_: Mapping[str, Any], at: datetime) -> Plan:
     """Read the cleaned input of ``workflow.PLAN_FIELDS``; parts get finance's price of the day.
 
     Raises:
         InvalidData: beside the field: an unreadable line of parts, a part finance has no price for (R17-3.5).
     """
-    raise NotImplementedError
+    given = {name: value for name, value in values_.items() if value is not None}
+    _refuse_odd(given)
+    return Plan(
+        means=given.get("means", values.ON_SITE),
+        people=given.get("people", 1),
+        days=given.get("days", Decimal(1)),
+        nights=given.get("nights", Decimal(0)),
+        travel=given.get("travel", Decimal(0)),
+        lodging_actual=given.get("lodging_actual", Decimal(0)),
+        hours=given.get("hours", Decimal(0)),
+        freight=given.get("freight", Decimal(0)),
+        provided=frozenset(given.get("provided", ())),
+        parts=_parts(unit_id, given.get("parts", ""), at),
+        work=given.get("work", ""),
+        costs={code: given[f"cost_{code}"] for code, _label in values.COMPETITOR_COSTS if f"cost_{code}" in given},
+        price=given.get("price"),
+    )
+
+
+def _refuse_odd(given: Mapping[str, Any]) -> None:
+    """Pass if the figures fit together.
+
+    Raises:
+        InvalidData: beside each that does not.
+    """
+    errors: dict[str, Any] = {}
+    for name, value in given.items():
+        if isinstance(value, Decimal) and value != value.quantize(Decimal("0.01")):
+            errors[name] = _l("At most %(count)d digits after the point", count=2)
+    if given.get("means", values.ON_SITE) != values.ON_SITE:
+        away = [name for name in ("nights", "travel", "lodging_actual") if given.get(name)]
+        errors |= {name: _l("Only where somebody goes there") for name in away}
+    elif given.get("nights", 0) > given.get("days", 1):
+        errors["nights"] = _l("More nights than days")
+    if given.get("provided") and values.TRANSPORT in given["provided"] and given.get("travel"):
+        errors["travel"] = _l("The customer provides it")
+    if given.get("provided") and values.LODGING in given["provided"] and given.get("lodging_actual"):
+        errors["lodging_actual"] = _l("The customer provides it")
+    if errors:
+        raise InvalidData(errors)
+
+
+def _parts(unit_id: int, text: str, at: datetime) -> tuple[PlanPart, ...]:
+    clause = _finance_clause(unit_id, at)
+    typed = [
+        _read_line(place, line, clause) for place, line in enumerate(text.splitlines(), start=1) if line.strip()
+    ]
+    if not typed:
+        return ()
+    if len(typed) > MOST_PARTS:
+        raise InvalidData({"parts": _l("At most %(count)d lines", count=MOST_PARTS)})
+    known = prices.part_prices(unit_id, [one.number for one in typed], local_day(unit_id, at))
+    found = []
+    for one in typed:
+        price = known.get(one.number)
+        if price is None:
+            text_ = _l(
+                "Line %(line)d: finance has set no price for %(part)s (clause %(clause)s)",
+                line=one.line,
+                part=one.number,
+                clause=clause,
+            )
+            raise InvalidData({"parts": text_})
+        found.append(PlanPart(one.number, price.name, one.quantity, price.price, one.partner, price.small))
+    return tuple(found)
+
+
+def _read_line(place: int, line: str, clause: str) -> _Typed:
+    """Read “number, quantity[, partner]”; a price typed by sales is refused (R17-3.5)."""
+    number, *more = [one.strip() for one in COMMA.split(line.strip())]
+    words = [one for one in more if one]
+    if not number or len(number) > 60:
+        raise InvalidData({"parts": _l("Line %(line)d: a part number is expected first", line=place)})
+    quantity = _quantity(place, words.pop(0) if words else "1")
+    partner = bool(words) and words[0].lower() in PARTNER_WORDS
+    rest = words[1:] if partner else words
+    if not rest:
+        return _Typed(place, number, quantity, partner)
+    if _decimal(rest[0].lstrip("¥￥").rstrip("元")) is not None:
+        text = _l("Line %(line)d: prices come from finance (clause %(clause)s)", line=place, clause=clause)
+    else:
+        text = _l("Line %(line)d: “%(word)s” is not understood", line=place, word=rest[0][:40])
+    raise InvalidData({"parts": text})
+
+
+def _quantity(place: int, text: str) -> Decimal:
+    number = _decimal(text)
+    if number is None or not 0 < number <= MOST_QUANTITY or number != number.quantize(Decimal("0.001")):
+        text_ = _l("Line %(line)d: a quantity up to %(most)s is expected", line=place, most=MOST_QUANTITY)
+        raise InvalidData({"parts": text_})
+    return number
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text) if len(text) <= 20 else None
+    except InvalidOperation:
+        return None
+    return number if number is not None and number.is_finite() and abs(number.adjusted()) <= 12 else None
+
+
+def _finance_clause(unit_id: int, at: datetime) -> str:
+    return next((one for one in FINANCE_PRICES if holds(unit_id, one, at)), FINANCE_PRICES[0])
+
+
+# --- what it rests on ------------------------------------------------------------------------------
 
 
 def basis_of(record: Record, at: datetime) -> Basis:
     """Gather what the calculation for a record rests on, by its present coverage decision."""
-    raise NotImplementedError
+    decided = standing.standing_of(record).coverage
+    item = products.item_of_record(record)
+    return basis_for(
+        record.unit_id,
+        at,
+        result=decided.result if decided is not None else values.OUT,
+        product_class=(decided.product_class if decided is not None else "") or decisions.product_class_of(record),
+        sold_class=item.sold_class if item is not None else "",
+        category=category_of(item),
+        is_competitor=decisions.is_competitor(record),
+        decision_clause=decided.clause if decided is not None else "",
+        agreed=contracts.agreed_prices(record, at),
+    )
+
+
+def category_of(item: Any) -> str:
+    """Return the name of an item's product category, '' where it has none."""
+    return item.model.category.name if item is not None and item.model.category is not None else ""
+
+
+def basis_for(
+    unit_id: int,
+    at: datetime,
+    *,
+    result: str,
+    product_class: str = "",
+    sold_class: str = "",
+    category: str = "",
+    is_competitor: bool = False,
+    decision_clause: str = "",
+    agreed: Mapping[str, Decimal] | None = None,
+) -> Basis:
+    """Gather what a calculation rests on in a unit: prices, clauses in force and who pays at all."""
+    return Basis(
+        result=result,
+        product_class=product_class,
+        sold_class=sold_class,
+        category=category,
+        is_competitor=is_competitor,
+        policy=policy_of(unit_id, category, at),
+        prices=prices.prices_for(unit_id, product_class, local_day(unit_id, at)),
+        agreed=agreed or {},
+        clauses=in_force(unit_id, CLAUSES, at),
+        decision_clause=decision_clause,
+    )
+
+
+def in_force(unit_id: int, wanted: Sequence[str], at: datetime) -> dict[str, Mapping[str, Any]]:
+    """Return the values of those clauses that hold in a unit."""
+    found = {one: effective(unit_id, one, at) for one in wanted}
+    return {name: one.values for name, one in found.items() if one.holds}
+
+
+def policy_of(unit_id: int, category: str, at: datetime) -> str:
+    """Return who pays for service in a unit (E01): as it set, else as its clauses say.
+
+    R03-7.1 makes everything free; R23-3.2 charges part of the material of its category, R22-4.7 the material only.
+    """
+    chosen = str(setting(unit_id, settings.POLICY) or values.AUTO)
+    if chosen != values.AUTO:
+        return chosen
+    if holds(unit_id, ALL_FREE[0], at):
+        return values.FREE
+    partial = effective(unit_id, PARTIAL, at)
+    if partial.holds and partial.values["category"] in ("", category):
+        return values.PARTIAL_MATERIAL
+    return values.MATERIAL_ONLY if holds(unit_id, MATERIAL_ONLY, at) else values.PAID
+
+
+# --- working out -----------------------------------------------------------------------------------
 
 
 def basis_versions(basis: Basis, plan: Plan) -> dict[str, Any]:
-    """Return the prices a quote rests on, comparable: consent locks them, a change in between is noticed."""
-    raise NotImplementedError
+    """Return what a quote's money rests on, comparable: consent locks it, a change in between is noticed.
+
+    The lines themselves: a new tariff with the same prices changes nothing for the customer. No lines: it cannot be
+    worked out any more.
+    """
+    try:
+        lines = pricing.work_out(plan, basis)
+    except InvalidData:
+        lines = []
+    told = [[one.code, one.clause, one.payer, _plain(one.quantity), _plain(one.price)] for one in lines]
+    return {"result": basis.result, "lines": told}
 
 
-def lines_for(record: Record, values: Mapping[str, Any], at: datetime) -> list[PricedLine]:
+def _plain(number: Decimal) -> str:
+    return format(number.normalize(), "f")
+
+
+def lines_for(record: Record, values_: Mapping[str, Any], at: datetime) -> list[PricedLine]:
     """Work out a plan for a record: what the steps ``warranty:quote`` and ``warranty:cost`` bring."""
-    raise NotImplementedError
+    return pricing.work_out(read_plan(record.unit_id, values_, at), basis_of(record, at))
+
+
+def charged(lines: Sequence[PricedLine]) -> list[PricedLine]:
+    """Return what a quote tells: the lines of everybody but the company."""
+    return [one for one in lines if one.payer != pricing.COMPANY]
+
+
+def borne(lines: Sequence[PricedLine]) -> list[PricedLine]:
+    """Return what the company bears; where the customer owes nothing at all, with the lines that show it."""
+    owed = any(pricing.amount_of(one) for one in charged(lines))
+    return [one for one in lines if one.payer == pricing.COMPANY or not owed]
