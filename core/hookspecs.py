@@ -138,7 +138,7 @@ def record_panels(record: Record) -> list[Panel]:  # type: ignore[empty-body]
 
 @hard
 def charge_lowering(charge: Charge, amount: Decimal) -> list[Blocker]:  # type: ignore[empty-body]
-    """A posted line is about to come to less by ``amount`` (waived or adjusted): say what stands against it."""
+    """A line is about to be waived, or a posted one to come to less, by ``amount``: say what stands against it."""
 
 
 @soft

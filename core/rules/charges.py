@@ -368,7 +368,7 @@ def _adjust(
 
 
 def _ask_lowering(row: Charge, amount: Decimal) -> None:
-    """Let the unit's plugins speak before a posted line comes to less (an invoice was issued, say).
+    """Let the unit's plugins speak before a posted line comes to less, or any is waived (it was invoiced, say).
 
     Raises:
         Refused: with every reason.
@@ -553,8 +553,7 @@ def waived(row: Charge, reason: str, amount: Any = None, *, approval_id: int | N
     payer = next(one for one in reversed(_standing(row)) if not is_waiver(one) and one.amount > 0)
     words = {"zh": f"减免：{row.label}", "en": f"Waived: {_english(row)}"}
     posted = row.state in FIXED
-    if posted:
-        _ask_lowering(row, given)
+    _ask_lowering(row, given)
     line = _add_part(
         row,
         WAIVER,
@@ -597,6 +596,7 @@ def ask_waiver(
         if not position:
             waived(row, reason, given)
             return None
+        _ask_lowering(row, given)  # nobody is asked for what cannot be done
         words = row.inputs.get("label", {})
         return approvals.ask(
             row.unit_id,

@@ -182,6 +182,8 @@ def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) 
         quotes.after_quote(record, facts)
     elif transition in ("solve", "warranty:cost"):
         quotes.post_charges(record)
+    elif transition == "cancel":
+        quotes.cancelled(record)
     if transition == "solve":
         events.repaired(record)
     if record.type == "case":
@@ -190,7 +192,7 @@ def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) 
 
 @hookimpl
 def charge_lowering(charge: Charge, amount: Decimal) -> list[Blocker]:
-    return invoices.lowering(charge, amount)
+    return [*quotes.lowering(charge, amount), *invoices.lowering(charge, amount)]
 
 
 @hookimpl

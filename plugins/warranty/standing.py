@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session
 
 from core.sdk import Record, session
 
@@ -56,6 +57,12 @@ def standing_of_many(record_ids: Sequence[int]) -> dict[int, Standing]:
 def forget(record: Record) -> None:
     """Drop what was kept: something was written without a fact."""
     session().info.get(KEPT, {}).pop((record.id, record.fact_seq), None)
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _forget_all(work: Session, _before: object) -> None:
+    """What was undone never was: the record's next fact gets the same number again."""
+    work.info.pop(KEPT, None)
 
 
 def _read(ids: list[int]) -> dict[int, Standing]:

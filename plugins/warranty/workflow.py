@@ -129,7 +129,7 @@ TRANSITIONS = (
     _step(
         "decide",
         _l("Decide coverage"),
-        OPEN | DONE,
+        OPEN | DONE | {QUOTED},
         "coverage_decided",
         Field("cause", "choice", _l("Cause"), True, values.CAUSES),
         Field("human_damage", "bool", _l("Signs of damage by people")),
@@ -236,10 +236,12 @@ TRANSITIONS = (
     _step(
         "cost",
         _l("Book our own cost"),
-        AT_WORK | DONE,
+        # Remote help is booked before anybody is assigned: with it the case needs no quote.
+        frozenset({"classified", "planned"}) | AT_WORK | DONE,
         "cost_booked",
         *PLAN_FIELDS,
         apply=quotes.cost_step,
+        kept=("means", "owed"),
         weight=33,
         assignee_may=True,
     ),
