@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
 from core.sdk import (
-    Charge,
     Fact,
     InvalidData,
     NotAllowed,
@@ -22,7 +20,6 @@ from core.sdk import (
     Step,
     append_fact,
     calendar_for,
-    charges,
     clock,
     current_scope,
     deadline,
@@ -38,7 +35,7 @@ from plugins.products import services as products
 
 from . import claims, cover, coverage, rights, settings, terms, values
 from .coverage import Situation, Verdict
-from .models import Coverage, Quote
+from .models import Coverage
 from .standing import forget, standing_of
 from .values import ItemFacts, WarrantyLine
 
@@ -52,7 +49,6 @@ ANSWERS, ARRIVAL = ("responded", "contacted", "answered"), "arrived"
 _TELLING = frozenset(
     {"contact", "answer", "arrive", *(f"fact:{kind}" for kind in (*ANSWERS, ARRIVAL)), "classify", "register"}
 )
-QUOTED_LINES = "case.warranty:quote#"
 _READ = (
     *coverage.CLASS_CLAUSES,
     *coverage.COMPETITOR_CLAUSES,
@@ -66,10 +62,15 @@ _READ = (
 # --- gathering -----------------------------------------------------------------------------------
 
 
+def case_of(record: Record) -> Any:
+    """Return the details of a case, None for records of other types."""
+    return detail_of(record) if record.type == "case" else None
+
+
 def situation_of(record: Record, values: Any, at: datetime) -> Situation:
     """Gather what a decision looks at, for a record with the form's input (cause, human_damage, part)."""
     item = products.item_of_record(record)
-    bought = getattr(detail_of(record), "purchase_date", None)
+    bought = getattr(case_of(record), "purchase_date", None)
     return Situation(
         day=local_day(record.unit_id, record.received_at),
         lines=_lines(record.unit_id, item, bought),
@@ -109,7 +110,7 @@ def product_class_of(record: Record) -> str:
 
 
 def _class_of(record: Record, item: Any) -> str:
-    chosen = getattr(detail_of(record), "product_class", "")
+    chosen = getattr(case_of(record), "product_class", "")
     if chosen:
         return str(chosen)
     return products.class_number(record.unit_id, item.sold_class) if item is not None else ""
@@ -121,7 +122,7 @@ def is_competitor(record: Record) -> bool:
 
 
 def _is_competitor(record: Record, item: Any) -> bool:
-    chosen = getattr(detail_of(record), "product_class", "")
+    chosen = getattr(case_of(record), "product_class", "")
     if item is not None and item.sold_class:
         known = products.class_number(record.unit_id, item.sold_class)
         if not chosen or known == chosen:
@@ -156,7 +157,7 @@ def _admission(record: Record) -> str:
 
 def _reports_fault(record: Record) -> bool:
     """What comes in writing has nobody on the line; a question is no fault."""
-    case = detail_of(record)
+    case = case_of(record)
     return case is not None and case.channel == "phone" and case.nature in ("", "complaint", *NATURES)
 
 
@@ -215,7 +216,7 @@ def decide_step(step: Step) -> None:
     if kind:
         step.add_fact(kind, at=step.record.received_at)
     if row.result in values.FREE_RESULTS:
-        _drop_quote(step.record)
+        _drop_quote(step.record, _l("Decided as free for the customer"))
 
 
 def _keep(
@@ -289,22 +290,12 @@ def _same_day_fact(record: Record, row: Coverage, before: Coverage | None) -> st
     return "covered" if free else "not_covered"
 
 
-def _drop_quote(record: Record) -> None:
-    """What was asked of the customer is asked no more: the quote is replaced and its open lines are taken back."""
-    quote = session().scalars(select(Quote).where(Quote.record_id == record.id, Quote.current)).first()
-    if quote is None:
-        return
-    sources = select(Charge.source, Charge.clause).where(
-        Charge.record_id == record.id,
-        Charge.source.startswith(QUOTED_LINES, autoescape=True),
-        Charge.adjusts_id.is_(None),
-    )
-    for source, clause in session().execute(sources.distinct()).all():
-        charges.propose(record, clause, source, ())
-    quote.total = Decimal(0)
-    if record.category != "paused":  # else the customer's answer still leads out of the pause
-        quote.state, quote.current = values.REPLACED, False
-    session().flush()
+def _drop_quote(record: Record, why: Any) -> None:
+    """What was asked of the customer is asked no more: the quote is replaced and its lines are taken back."""
+    from . import quotes  # it prices by the class of the record, which is worked out here
+
+    if standing_of(record).quote is not None:
+        quotes.drop(record, str(why))
 
 
 # --- admission for want of an answer -------------------------------------------------------------
@@ -330,7 +321,7 @@ def _admit(record: Record, clause: str, before: Coverage | None) -> None:
     kinds = [("deemed_admission", row.decided_at, {"clause": clause, "result": row.result})]
     kinds += [(kind, record.received_at, {})] if kind else []
     facts = [append_fact(record, claims.kind_of(code), at=at, data=data) for code, at, data in kinds]
-    _drop_quote(record)
     session().flush()
     for fact in facts:
         tell_of_fact(record, fact)
+    _drop_quote(record, verdict.why)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
+
 from core.sdk import Column, Customer, Panel, Record, Tile
+
+from . import case_panel
+
+CASE_LIST = "cases"
 
 
 def of_record(record: Record) -> list[Panel]:
     """Coverage, application, quote and consent of a case, and what is to be done next."""
-    return []
+    return case_panel.of_case(record)
 
 
 def of_customer(customer: Customer) -> list[Panel]:
@@ -19,7 +25,7 @@ def of_customer(customer: Customer) -> list[Panel]:
 
 def columns(list_name: str) -> list[Column]:
     """Coverage of each case."""
-    return []
+    return [Column("coverage", _l("Coverage"), case_panel.of_rows)] if list_name == CASE_LIST else []
 
 
 def tiles(unit: Any, actor_id: int) -> list[Tile]:
