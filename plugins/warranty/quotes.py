@@ -193,8 +193,14 @@ def payable(record_id: int) -> Decimal:
 
 def lines_now(quote: Quote) -> list[dict[str, Any]]:
     """Return the customer's lines as they are now, with clause and reason; waivers follow what they waive."""
-    reasons = {(one["clause"], one["line"]): one["why"] for one in quote.lines if one["why"]}
-    return [_line(one, reasons) for one in _customer_lines(quote.record_id)]
+    return lines_of(quote.record_id, quote)
+
+
+def lines_of(record_id: int, quote: Quote | None) -> list[dict[str, Any]]:
+    """Return what the customer of a record is charged, with clause; the reasons stand in the quote, if any."""
+    told = quote.lines if quote is not None else ()
+    reasons = {(one["clause"], one["line"]): one["why"] for one in told if one["why"]}
+    return [_line(one, reasons) for one in _customer_lines(record_id)]
 
 
 def _customer_lines(record_id: int) -> list[Charge]:
