@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from flask_babel import force_locale
@@ -35,6 +33,7 @@ from core.units.models import Stage, Unit
 from core.units.switches import enable, installed
 
 from . import lives, rules
+from .guests import Guests
 from .lives import Act
 from .people import Team, load, make_teams
 
@@ -76,15 +75,17 @@ def fill(progress: Progress = lambda *_: None) -> int:
             _switch_on(teams)
             _make_stages(teams)
             rules.set_clauses(teams, now, _as)
+            guests = Guests(teams, _as, SEED)
+            guests.begin()
         customers = {team.unit.id: _make_customers(team, rng, now, progress) for team in teams}
         plots = sorted((plot for team in teams for plot in _plots(team, now, rng)), key=lambda plot: plot[0])
         for done, (received, team, story, stop) in enumerate(plots, start=1):
-            _play(team, rng.choice(customers[team.unit.id]), story, stop, received, now, rng)
+            _play(team, rng.choice(customers[team.unit.id]), story, stop, received, now, rng, guests)
             if done % 20 == 0 or done == len(plots):
                 progress("cases", done, len(plots))
                 work.flush()
                 work.expunge_all()
-        _ask_plugins(teams)
+        guests.fill()
         _find_again()
         _promise(teams, now, rng)
         rules.ask_for_excuses(teams, rng, _as)
@@ -102,16 +103,6 @@ def _switch_on(teams: list[Team]) -> None:
         if team.data["plugins"]:
             for plugin in installed().plugins:
                 enable(team.unit, plugin.name, with_dependencies=True)
-
-
-def _ask_plugins(teams: list[Team]) -> None:
-    """Let every plugin with a ``demo`` module add its part, by ``fill(unit_id, rng)``, after the cases."""
-    rng = random.Random(SEED)  # noqa: S311 - its own, so that a plugin changes nothing of the rest
-    parts = [p.package for p in installed().plugins if find_spec(f"{p.package}.demo")]
-    for team in teams:
-        for package in parts if team.data["plugins"] else ():
-            import_module(f"{package}.demo").fill(team.unit.id, rng)
-    session().flush()
 
 
 def _find_again() -> None:
@@ -191,17 +182,21 @@ def _play(
     received: datetime,
     now: datetime,
     rng: random.Random,
+    guests: Guests,
 ) -> None:
     desk, lead, field = (team.pick(rng, role) for role in ("desk", "lead", "field"))
     people = {"desk": desk.id, "lead": lead.id, "field": field.id}
     with clock.frozen(received), _as(desk.id):
         record = register_case(team.unit.id, _intake(customer, story, rng))
+        guests.received(record)
     hours = tuple(team.data["hours"])
     life = lives.shorten(lives.life_of(story, rng), stop)
     for moment, act in lives.timed(life, received, hours, team.unit.timezone, rng):
         if moment >= now:
             break
         with clock.frozen(moment), _as(people[act.role]):
+            if not guests.before(record, act.name):
+                break
             _do(record, _at_home(team, act), people)
     if rng.random() < 0.15:
         with clock.frozen(min(now, received + timedelta(hours=rng.uniform(1, 30)))), _as(lead.id):

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from core.sdk import Case, Record, local_day, session
+from core.sdk import Record, detail_of, local_day, session
 
 from . import services
 from .models import Item, Model
@@ -23,25 +23,20 @@ _IN_DOUBT = 8
 _HEATING = re.compile("炉|散热器|水泵|热泵")
 
 
-def fill(unit_id: int, rng: Random) -> None:
-    """Give most of a unit's cases an item with its serial number. Call with system scope, inside a transaction."""
-    models: dict[str, Model] = {}
-    items: dict[tuple[int, str], Item] = {}
-    found = (
-        select(Record, Case)
-        .join(Case, Case.id == Record.id)
-        .where(Record.unit_id == unit_id, Case.serial_text == "")
-    )
-    for record, case in session().execute(found.order_by(Record.id)).all():
-        product = _PRODUCT.fullmatch(case.product_text)
-        if product is None or record.customer_id is None or rng.randrange(100) >= _WITH_SERIAL:
-            continue
-        code, name = product.groups()
-        model = models.get(code) or models.setdefault(code, _model(unit_id, code, name, rng))
-        key = (record.customer_id, code)
-        item = items.get(key) or items.setdefault(key, _item(record, model, len(items) + 1, rng))
-        case.serial_text = item.serial
-        services.link_record(record, item)
+def received(record: Record, rng: Random) -> None:
+    """Give most cases an item with its serial number as they come in; a customer keeps theirs."""
+    case = detail_of(record)
+    product = _PRODUCT.fullmatch(case.product_text)
+    if case.serial_text or product is None or record.customer_id is None or rng.randrange(100) >= _WITH_SERIAL:
+        return
+    code, name = product.groups()
+    unit_id = record.unit_id
+    model = session().scalars(select(Model).where(Model.unit_id == unit_id, Model.code == code)).first()
+    model = model or _model(unit_id, code, name, rng)
+    held = select(Item).where(Item.model_id == model.id, Item.customer_id == record.customer_id)
+    item = session().scalars(held).first() or _item(record, model, rng)
+    case.serial_text = item.serial
+    services.link_record(record, item)
 
 
 def _model(unit_id: int, code: str, name: str, rng: Random) -> Model:
@@ -58,12 +53,13 @@ def _model(unit_id: int, code: str, name: str, rng: Random) -> Model:
     return services.save_model(unit_id, raw)
 
 
-def _item(record: Record, model: Model, number: int, rng: Random) -> Item:
+def _item(record: Record, model: Model, rng: Random) -> Item:
     bought = local_day(record.unit_id, record.received_at) - timedelta(days=rng.randint(20, 900))
     made = bought - timedelta(days=rng.randint(20, 200))
+    delivered = bought + timedelta(days=rng.randint(1, 12))
     channel = rng.choice(("direct", "store", "agent"))
     raw: dict[str, Any] = {
-        "serial": f"{model.code}-{_month(made)}-{number:05}",
+        "serial": f"{model.code}-{_month(made)}-{record.id % 100_000:05}",
         "model_id": str(model.id),
         "batch": f"{made:%Y%m}-{rng.randint(1, 9)}",
         "customer_id": record.customer_id,
@@ -73,6 +69,8 @@ def _item(record: Record, model: Model, number: int, rng: Random) -> Item:
         "proof": rng.choice(("yes", "yes", "no")),
         "produced_on": made,
         "purchased_on": bought if rng.random() < 0.95 else None,
+        "delivered_on": delivered,
+        "handed_over_on": delivered + timedelta(days=rng.randint(0, 6)) if rng.random() < 0.6 else None,
         "active": "1",
     }
     if rng.randrange(100) >= _IN_DOUBT:

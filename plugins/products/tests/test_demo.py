@@ -24,7 +24,10 @@ def test_cases_get_items_of_their_product_and_customer(app: Any) -> None:
             case.product_text = "LN-24 壁挂炉" if n % 2 else "客房空调"
     foreign = add_case(other, "GD-X", customer_id=add_customer(other))
     with helpers.as_system() as work:
-        demo.fill(unit.id, Random(1))
+        rng = Random(1)
+        for record in work.scalars(select(Record).order_by(Record.id)).all():
+            if record.unit_id == unit.id:
+                demo.received(record, rng)
         items = work.scalars(select(Item)).all()
         assert {(item.unit_id, item.customer_id, item.model.code) for item in items} == {
             (unit.id, customer, "LN-24")

@@ -1,0 +1,76 @@
+"""The parts that plugins take in the demonstration: functions of their ``demo`` modules, each of them optional.
+
+``begin(unit_id, rng)``: the unit's first day, before any case: clauses, settings, prices.
+``received(record, rng)``: a case has just been registered.
+``before(record, step, act_as, rng)``: before a step of a case; in the context ``act_as(position)`` somebody
+of that position acts. False leaves the case as it stands, its story ends here.
+``fill(unit_id, rng)``: when all cases are played.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from core.records.models import Record
+from core.units.switches import installed
+
+from .people import Team
+
+As = Callable[[int], AbstractContextManager[None]]
+
+
+class Guests:
+    """The demo modules of the plugins that are on in each unit, with chances of their own."""
+
+    def __init__(self, teams: list[Team], act_as: As, seed: int) -> None:
+        self.teams = {team.unit.id: team for team in teams}
+        self.head = teams[0]
+        self.act_as = act_as
+        # Its own, so that a plugin changes nothing of the rest.
+        self.rng = random.Random(seed)  # noqa: S311 - a story, not a secret
+        names = (f"{plugin.package}.demo" for plugin in installed().plugins)
+        self.modules = [import_module(name) for name in names if find_spec(name)]
+
+    def begin(self) -> None:
+        """Let every unit with plugins have its first day."""
+        self._everywhere("begin")
+
+    def fill(self) -> None:
+        """Let plugins add what stands beside the cases."""
+        self._everywhere("fill")
+
+    def received(self, record: Record) -> None:
+        """Tell that a case was registered."""
+        for part in self._parts(record.unit_id, "received"):
+            part(record, self.rng)
+
+    def before(self, record: Record, step: str) -> bool:
+        """Tell that a step comes next; answer whether the story of the case goes on."""
+        parts = self._parts(record.unit_id, "before")
+        return all(part(record, step, self._someone(record.unit_id), self.rng) is not False for part in parts)
+
+    def _everywhere(self, name: str) -> None:
+        for unit_id, team in self.teams.items():
+            for part in self._parts(unit_id, name):
+                with self.act_as(team.pick(self.rng, "lead").id):
+                    part(unit_id, self.rng)
+
+    def _parts(self, unit_id: int, name: str) -> list[Any]:
+        if not self.teams[unit_id].data["plugins"]:
+            return []
+        return [getattr(module, name) for module in self.modules if hasattr(module, name)]
+
+    def _someone(self, unit_id: int) -> Callable[[str], AbstractContextManager[None]]:
+        """Return how to act as somebody of a position: of the unit, else of the headquarters."""
+        team = self.teams[unit_id]
+
+        def act_as(position: str) -> AbstractContextManager[None]:
+            people = team.people.get(position) or self.head.people[position]
+            return self.act_as(self.rng.choice(people).id)
+
+        return act_as
