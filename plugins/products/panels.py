@@ -10,13 +10,15 @@ from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from core.sdk import Column, Customer, FormSection, Hit, Panel, Record, Tile, current_scope, local_day
+from core.sdk import Badge, Column, Customer, FormSection, Hit, Panel, Record, Tile, current_scope, local_day
+from core.sdk_web import badges_of
 
 from . import fields, services
 from .admin import class_badge, item_url, record_url
 from .models import Item
 
 CASE_LIST = "cases"
+SUBJECT = "products:item"  # what other plugins know items by, for their marks
 
 
 def of_record(record: Record) -> list[Panel]:
@@ -30,6 +32,7 @@ def of_record(record: Record) -> list[Panel]:
         "item": item,
         "url": item_url(item),
         "badge": class_badge(item.sold_class),
+        "marks": badges_of(SUBJECT, [item]).get(item.id, []),
         "earlier": services.records_of_item(item, before=record),
         "flags": services.flags_of_item(item),
         "labels": fields,
@@ -68,8 +71,9 @@ def of_customer(customer: Customer) -> list[Panel]:
     items = services.items_of_customer(customer.id)
     if not items:
         return []
+    marks = badges_of(SUBJECT, items)
     context = {
-        "items": [(item, item_url(item), class_badge(item.sold_class)) for item in items],
+        "items": [(item, item_url(item), class_badge(item.sold_class), marks.get(item.id, [])) for item in items],
         "more": len(items) >= services.ITEMS_SHOWN,
     }
     return [Panel("items", _l("Items of this customer"), "products/customer_panel.html", context, 30)]
@@ -110,11 +114,13 @@ def tiles(unit_id: int) -> list[Tile]:
 def find_items(unit: Any, text: str, limit: int) -> list[Hit]:
     """Find items by any part of the serial number, model or product name."""
     found = services.search_items(unit.id, text, limit)
-    return [Hit(item.serial, _detail(item), item_url(item)) for item in found]
+    marks = badges_of(SUBJECT, found)
+    return [Hit(item.serial, _detail(item, marks.get(item.id, [])), item_url(item)) for item in found]
 
 
-def _detail(item: Any) -> str:
-    return " · ".join(part for part in (str(item.model), services.customer_name(item)) if part)
+def _detail(item: Any, marks: Sequence[Badge] = ()) -> str:
+    said = (str(item.model), services.customer_name(item), *(str(mark.label) for mark in marks))
+    return " · ".join(part for part in said if part)
 
 
 def item_sheet(item: Item) -> dict[str, Any]:

@@ -8,9 +8,11 @@ from flask import Blueprint, g, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from core.sdk import NotFound, current_scope, customer_summary, require
+from core.sdk_web import badges_of
 
 from . import fields, services
 from .models import Item
+from .panels import SUBJECT
 
 
 def blueprint() -> Blueprint:
@@ -51,6 +53,9 @@ def _answer(item: Item) -> dict[str, Any]:
         "purchased_on": item.purchased_on.isoformat() if item.purchased_on else "",
         "sold_class": str(fields.label_of(fields.SOLD_CLASSES, item.sold_class)),
         "url": url_for("products_item.details_view", id=item.id),
+        "marks": [
+            {"label": str(mark.label), "tone": mark.tone} for mark in badges_of(SUBJECT, [item]).get(item.id, [])
+        ],
     }
     if item.customer is not None and current_scope().may("customer.view", item.unit_id):
         answer["customer"] = customer_summary(item.customer)

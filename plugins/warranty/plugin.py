@@ -182,6 +182,7 @@ def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) 
         quotes.after_quote(record, facts)
     elif transition in ("solve", "warranty:cost"):
         quotes.post_charges(record)
+        receipts.settle_paid(record)
     elif transition == "cancel":
         quotes.cancelled(record)
     if transition == "solve":
@@ -217,7 +218,7 @@ def customer_panels(customer: Customer) -> list[Panel]:
 
 @hookimpl
 def list_columns(list_name: str) -> list[Column]:
-    return panels.columns(list_name)
+    return [*panels.columns(list_name), *lookup.columns(list_name)]
 
 
 @hookimpl

@@ -49,6 +49,7 @@
     link.target = "_blank";
     link.rel = "noopener";
     line.append(link, " " + [item.text, item.sold_class, item.purchased_on].filter(Boolean).join(" · "));
+    for (const mark of item.marks || []) line.append(" ", element("span", mark.label, "badge tone-" + (mark.tone || "neutral")));
     box.append(line);
     fillProduct(item);
     offerCustomer(item);
