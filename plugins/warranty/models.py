@@ -381,6 +381,7 @@ class Receipt(UnitScoped, Base):
 
     __tablename__ = "warranty_receipt"
     __audited__ = True
+    __audit_mask__ = frozenset({"payer_name"})
     __audit_words__ = {
         "": _l("Receipt"),
         "amount": _l("Amount"),
@@ -432,6 +433,7 @@ class Invoice(UnitScoped, Base):
 
     __tablename__ = "warranty_invoice"
     __audited__ = True
+    __audit_mask__ = frozenset({"buyer", "tax_number", "mailbox", "address", "bank"})
     __audit_label__ = "invoice_number"
     __audit_words__ = {
         "": _l("Invoice request"),
