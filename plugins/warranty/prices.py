@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import NamedTuple
@@ -106,8 +106,16 @@ def prices_for(unit_id: int, product_class: str, day: date) -> Mapping[str, Pric
 
     What the tariff in force does not price costs what the clauses say (E16); a tariff's zero is a zero.
     """
+    return _merged(unit_id, product_class, day, tariff_of(unit_id, product_class, day))
+
+
+def prices_of(tariff: Tariff) -> Mapping[str, Price]:
+    """Return what would be charged by a tariff on its first day, be it released or not."""
+    return _merged(tariff.unit_id, tariff.product_class, tariff.starts_on, tariff)
+
+
+def _merged(unit_id: int, product_class: str, day: date, tariff: Tariff | None) -> dict[str, Price]:
     found = clause_prices(unit_id, product_class, day)
-    tariff = tariff_of(unit_id, product_class, day)
     for one in tariff.prices if tariff is not None else ():
         clause = fee_clause(unit_id, product_class, one.item, day)
         found[one.item] = Price(one.amount, one.per, clause, one.least)
@@ -186,9 +194,3 @@ def _price(unit_id: int, source: Source, day: date) -> Price:
     amount = values[source.price] if source.price and per != ACTUAL else Decimal(0)
     least = values[source.least] if source.least else Decimal(0)
     return Price(Decimal(amount), per, source.clause, Decimal(least))
-
-
-def sources_of(product_class: str) -> Iterator[str]:
-    """Yield every clause that may price an item of a class, for those who say where a price can come from."""
-    tables = (*FOREIGN_TABLES, *TABLES[1:]) if product_class == FOREIGN else TABLES
-    yield from dict.fromkeys(one.clause for table in tables for one in table.values())
