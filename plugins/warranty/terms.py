@@ -293,13 +293,11 @@ def _order_of_events(event: EventFacts) -> tuple[date, str, str, str, str]:
     return (event.on, event.kind, event.part, event.fault, event.source)
 
 
-def _order_of_lines(line: WarrantyLine) -> tuple[int, date, date, str, str, str]:
+def _order_of_lines(line: WarrantyLine) -> tuple[int, date, date, tuple[str, ...]]:
     never = date.max
     return (
         _ORDER[line.scope],
         line.starts_on or never,
         line.ends_on or never,
-        line.clause,
-        line.part,
-        line.source,
+        (line.clause, line.part, line.source, line.action, line.fault, line.missing),
     )

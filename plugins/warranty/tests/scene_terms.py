@@ -44,10 +44,10 @@ def make_shop(*clauses: str, **values: Any) -> Office:
 @contextmanager
 def on_day(day: date, shop: Office, *more: str) -> Iterator[ScopedSession]:
     """Work in the shop on a day, about ten in the morning, and commit."""
-    with clock.frozen(datetime(day.year, day.month, day.day, 2, tzinfo=UTC)):
-        with helpers.in_scope(shop.unit, (*RIGHTS, *more), shop.desk) as work:
-            yield work
-            work.commit()
+    moment = datetime(day.year, day.month, day.day, 2, tzinfo=UTC)
+    with clock.frozen(moment), helpers.in_scope(shop.unit, (*RIGHTS, *more), shop.desk) as work:
+        yield work
+        work.commit()
 
 
 def sell(shop: Office, serial: str = SERIAL, model: str = "RB18A", **values: Any) -> int:
