@@ -28,7 +28,7 @@ from core.sdk import (
 )
 from plugins.products import services as products
 
-from . import rights, values
+from . import quotes, receipts, rights, values
 from .models import Coverage
 
 Rows = Iterator[Mapping[str, Any]]
@@ -247,7 +247,7 @@ def _waivers(units: Sequence[int], wanted: Mapping[str, Any]) -> Rows:
     if wanted.get("payer"):
         found = found.where(Charge.payer == wanted["payer"])
     for waiver, number, approval, position, name, decided, whole in session().execute(found):
-        kind = waiver_kind(waiver, whole)
+        kind = waiver_kind(waiver, whole, approval.subject if approval is not None else "")
         if wanted.get("kind") and kind != wanted["kind"]:
             continue
         amounts = dict.fromkeys((WHOLE, PART, ROUNDING), Decimal(0)) | {kind: -waiver.amount}
@@ -264,10 +264,12 @@ def _waivers(units: Sequence[int], wanted: Mapping[str, Any]) -> Rows:
         }
 
 
-def waiver_kind(waiver: Charge, whole: Decimal) -> str:
-    """Say what a waiver was: a payment rounded off, a line not asked for at all, or part of it."""
-    if waiver.inputs.get(ROUNDING):
+def waiver_kind(waiver: Charge, whole: Decimal, subject: str) -> str:
+    """Say what a waiver was, by what was agreed to: a payment rounded off, service without payment, a reduction."""
+    if subject.startswith(f"{receipts.ROUNDING}:"):
         return ROUNDING
+    if subject.startswith(f"{quotes.WAIVER_SUBJECT}:"):
+        return WHOLE
     return WHOLE if -waiver.amount >= whole else PART
 
 

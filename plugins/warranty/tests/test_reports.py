@@ -189,22 +189,27 @@ def test_free_service_is_counted_by_case_and_averaged(unit: Unit) -> None:
 def test_waivers_say_who_agreed_and_what_kind_they_are(unit: Unit) -> None:
     head, clerk = helpers.make_user(unit, name="陈建国"), helpers.make_user(unit, name="林淑芬")
     case_id = served(unit, "GD-1", result="out_of_warranty", number_of_class="4.1")
+    agreed = {}
     with helpers.as_system() as work:
-        asked = Approval(
-            unit_id=unit.id,
-            clause="R17-7.2.4b",
-            subject="warranty.waiver:1",
-            title="减免",
-            position="gm",
-            state="agreed",
-            asked_at=NOW,
-            decided_by=head.id,
-            decided_at=NOW,
-            record_id=case_id,
-        )
-        work.add(asked)
-        work.flush()
-        approval_id = asked.id
+        for clause, subject, position in (
+            ("R17-7.2.4b", "warranty.waiver", "gm"),
+            ("R17-5.2.3", "warranty.rounding", "service_leader"),
+        ):
+            asked = Approval(
+                unit_id=unit.id,
+                clause=clause,
+                subject=f"{subject}:1",
+                title="减免",
+                position=position,
+                state="agreed",
+                asked_at=NOW,
+                decided_by=head.id,
+                decided_at=NOW,
+                record_id=case_id,
+            )
+            work.add(asked)
+            work.flush()
+            agreed[subject] = asked.id
     lines = [charge(unit, case_id, place, "100.00") for place in (1, 2, 3)]
     common = {"created_by": clerk.id, "month": "", "state": "waived"}
     charge(
@@ -215,7 +220,7 @@ def test_waivers_say_who_agreed_and_what_kind_they_are(unit: Unit) -> None:
         **common,
         adjusts_id=lines[0],
         source=f"waiver:{lines[0]}",
-        approval_id=approval_id,
+        approval_id=agreed["warranty.waiver"],
         reason="客户拒绝付费",
     )
     charge(unit, case_id, 1, "-20.00", **common, adjusts_id=lines[1], source=f"waiver:{lines[1]}", reason="老客户")
@@ -228,7 +233,7 @@ def test_waivers_say_who_agreed_and_what_kind_they_are(unit: Unit) -> None:
         adjusts_id=lines[2],
         source=f"waiver:{lines[2]}",
         reason="抹零",
-        inputs={"rounding": True},
+        approval_id=agreed["warranty.rounding"],
         created_at=NOW + timedelta(minutes=1),
     )
     charge(
@@ -251,7 +256,7 @@ def test_waivers_say_who_agreed_and_what_kind_they_are(unit: Unit) -> None:
             (zero, zero, money("0.40"), money("0.40")),
             (money(100), money(20), money("0.40"), money("120.40")),
         ]
-        assert [row[1] for row in cells[1:3]] == ["林淑芬", "林淑芬"]
+        assert cells[1][1] == "林淑芬" and cells[2][1].startswith("陈建国")
         assert total(reports.WAIVERS, unit, "amount", kind="rounding") == money("0.40")
         assert total(reports.WAIVERS, unit, "amount", product_class="4.2") == 0
         assert shown(reports.WAIVERS, unit)[0][1:5] == ("GD-1", NOW.date(), "2026-03", "R17-7.2.4b")
