@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import g, request, url_for
+from flask import flash, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue as Answer
+from flask_admin import expose
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm.exc import StaleDataError
 
-from core.sdk import Choices, Field, Record
+from core.sdk import Choices, Conflict, Field, InvalidData, Record, Refused, local_day, transaction
 from core.sdk_web import (
     BulkAction,
     Filter,
@@ -22,22 +26,32 @@ from core.sdk_web import (
     QuickFilter,
     UnitModelView,
     among,
+    badges_of,
+    form_from_fields,
     label_action,
     page_url,
 )
 
-from . import fields, services
+from . import fields, history, product_file, services, shipping
 from .models import Batch, Category, Flag, Item, Model
+from .rights import QUALITY
 
 PLUGIN = "products"
 UNKNOWN = ""
-_CLASS_TONES = {fields.OWN: "good", fields.AGENT: "info", UNKNOWN: "warn"}
+_CLASS_TONES = {
+    fields.OWN: "good",
+    fields.AGENT: "info",
+    fields.PARTNER: "info",
+    fields.PARTNER_SOLD: "neutral",
+    fields.COMPETITOR: "bad",
+    UNKNOWN: "warn",
+}
 
 
 def class_badge(sold_class: str) -> tuple[Any, str]:
     """Return (label, tone) of an item's class."""
     label = fields.label_of(fields.SOLD_CLASSES, sold_class) if sold_class else _l("To be settled")
-    return label, _CLASS_TONES[sold_class]
+    return label, _CLASS_TONES.get(sold_class, "neutral")
 
 
 def item_url(item: Item) -> str:
@@ -58,6 +72,41 @@ class ProductsView(UnitModelView):
     create_permission = services.EDIT
     edit_permission = services.EDIT
     export_permission = services.VIEW
+
+    def act(
+        self,
+        row: Any,
+        permission: str,
+        title: Any,
+        wanted: Sequence[Field],
+        run: Callable[[dict[str, Any]], object],
+        *,
+        values: dict[str, Any] | None = None,
+        note: Any = "",
+    ) -> Answer:
+        """Show the form of something done to a row, or do it; what does not go through is said in the form."""
+        self.need(permission, row)
+        form = form_from_fields(wanted, values, timezone=g.unit.timezone)
+        status = 200
+        if request.method == "POST":
+            status = 422
+            if form.validate_on_submit():
+                try:
+                    with transaction():
+                        run(form.cleaned)
+                except (InvalidData, Refused, Conflict) as bad:
+                    form.show(bad)
+                    status = bad.status
+                except StaleDataError:
+                    form.show(Conflict())
+                    status = Conflict.status
+                else:
+                    flash(_("Saved."), "good")
+                    return redirect(self.row_url(row))
+        page = self.render(
+            "products/action.html", form=form, row=row, title=title, note=note, back=self.row_url(row)
+        )
+        return page, status
 
 
 # --- items -----------------------------------------------------------------------------------
@@ -123,6 +172,8 @@ ITEMS = ListSpec(
         ListColumn("purchased_on", _l("Purchased on"), lambda i: i.purchased_on, "date"),
         ListColumn("proof", _l("Proof of purchase"), _proof, card="hide", visible=False),
         ListColumn("produced_on", _l("Produced on"), lambda i: i.produced_on, "date", card="hide", visible=False),
+        ListColumn("delivered_on", _l("Delivered on"), lambda i: i.delivered_on, "date", visible=False),
+        ListColumn("handed_over_on", _l("Handed over on"), lambda i: i.handed_over_on, "date", visible=False),
         ListColumn("last_service_on", _l("Last service"), lambda i: i.last_service_on, "date", visible=False),
         ListColumn("doubt", _l("To be checked"), _doubts),
     ),
@@ -166,6 +217,8 @@ class ItemView(ProductsView):
     details_template = "products/item.html"
     lookup_columns = (Item.serial,)
 
+    subject = "products:item"
+
     def list_spec(self) -> ListSpec:
         return ITEMS
 
@@ -180,10 +233,10 @@ class ItemView(ProductsView):
         return {"serial": fields.tidy_serial(request.args.get("serial", ""))[:60]}
 
     def create(self, values: dict[str, Any]) -> Any:
-        return services.save_item(g.unit.id, values)
+        return _beside_the_day(lambda: services.save_item(g.unit.id, values))
 
     def update(self, row: Any, values: dict[str, Any]) -> None:
-        services.save_item(row.unit_id, values, row)
+        _beside_the_day(lambda: services.save_item(row.unit_id, values, row))
 
     def details(self, row: Any) -> dict[str, Any]:
         item = services.get_item(row.id)
@@ -199,10 +252,136 @@ class ItemView(ProductsView):
             "last_service": services.last_service(item, records),
             "labels": fields,
             "badge": class_badge(item.sold_class),
+            "marks": badges_of(self.subject, [item]).get(item.id, []),
+            "number": services.class_number(item.unit_id, item.sold_class),
+            "missing": product_file.missing_of(item),
+            "entries": product_file.entries_of(item),
+            "ratings": product_file.ratings_of(item, services.EARLIER_SHOWN),
+            "parts": history.parts_of(item),
+            "given_for": history.predecessors(item),
+            "replaced_by": history.successors(item),
+            "inspections": shipping.inspections_of(item),
+            "item_url": item_url,
+            "may": {
+                "edit": self.allowed(services.EDIT, item),
+                "inspect": self.allowed(QUALITY, item),
+            },
         }
+
+    # what is done to an item
+
+    @expose("/deliver/", methods=("GET", "POST"))
+    def deliver_view(self) -> Answer:
+        """Deliver an item: what its file opens with (R17-9.1, R18-9.1)."""
+        item = services.get_item(self.get_one(request.args.get("id")).id)
+        inside = history.parts_in(item) or item.model.key_parts
+        values = {
+            "delivered_on": local_day(item.unit_id),
+            "customer_id": item.customer_id,
+            "used_by": item.used_by,
+            "first_use": item.first_use,
+            "parts": fields.show_item_parts(inside),
+        }
+        wanted = product_file.delivery_fields(item, services.customer_name(item))
+        return self.act(
+            item,
+            services.EDIT,
+            _("Deliver"),
+            wanted,
+            lambda given: product_file.deliver_item(item, given),
+            values=values,
+        )
+
+    @expose("/entry/", methods=("GET", "POST"))
+    def entry_view(self) -> Answer:
+        """Add an entry to the file of an item."""
+        item = self.get_one(request.args.get("id"))
+        return self.act(
+            item,
+            services.EDIT,
+            _("New entry of the product file"),
+            fields.entry_fields(),
+            lambda given: product_file.add_entry(item, given),
+            values={"on": local_day(item.unit_id), "kind": request.args.get("kind", "")},
+        )
+
+    @expose("/entry-delete/", methods=("POST",))
+    def entry_delete_view(self) -> Answer:
+        """Take an entry out that was made by mistake."""
+        with transaction():
+            item = product_file.remove_entry(request.form.get("entry"))
+        flash(_("Deleted."), "good")
+        return redirect(self.row_url(item))
+
+    @expose("/part/", methods=("GET", "POST"))
+    def part_view(self) -> Answer:
+        """Write down that a key part was taken out and another one fitted."""
+        item = services.get_item(self.get_one(request.args.get("id")).id)
+        return self.act(
+            item,
+            services.EDIT,
+            _("Key part replaced"),
+            fields.part_fields(history.part_names(item)),
+            lambda given: _swap(item, given),
+            values={"on": local_day(item.unit_id)},
+        )
+
+    @expose("/exchange/", methods=("GET", "POST"))
+    def exchange_view(self) -> Answer:
+        """Write down that an item was exchanged for another one."""
+        item = self.get_one(request.args.get("id"))
+        return self.act(
+            item,
+            services.EDIT,
+            _("Exchanged for another item"),
+            fields.exchange_fields(),
+            lambda given: _exchange(item, given),
+            values={"on": local_day(item.unit_id)},
+        )
+
+    @expose("/inspect/", methods=("GET", "POST"))
+    def inspect_view(self) -> Answer:
+        """Enter an inspection of an item (R05-1.2, R05-3.2)."""
+        item = self.get_one(request.args.get("id"))
+        return self.act(
+            item,
+            QUALITY,
+            _("New inspection"),
+            fields.inspection_fields(),
+            lambda given: shipping.inspect(item, given),
+            values={"stage": shipping.FINAL},
+        )
 
     def lookup_detail(self, row: Any) -> str:
         return str(row.model)
+
+
+def _beside_the_day(run: Callable[[], Any]) -> Any:
+    """In a form, a delivery that is refused is said beside its day."""
+    try:
+        return run()
+    except Refused as bad:
+        raise InvalidData({"delivered_on": bad.texts()}) from None
+
+
+def _swap(item: Item, given: dict[str, Any]) -> None:
+    services.swap_part(
+        item,
+        given["part"],
+        given["old_serial"] or "",
+        given["new_serial"] or "",
+        given["on"],
+        part_model=given["part_model"] or "",
+        batch=given["batch"] or "",
+        origin=given["origin"] or "",
+    )
+
+
+def _exchange(item: Item, given: dict[str, Any]) -> None:
+    fresh = services.find_item(item.unit_id, given["serial"])
+    if fresh is None:
+        raise InvalidData({"serial": _l("No item with this serial number")})
+    services.replace_item(item, fresh, given["on"])
 
 
 # --- models ----------------------------------------------------------------------------------
@@ -300,6 +479,13 @@ def batch_url(batch: Batch) -> str:
     return url_for("products_batch.details_view", id=batch.id)
 
 
+def hold_badge(batch: Batch) -> tuple[Any, str] | str:
+    """Return (label, tone) of a stopped batch; '' for one that may ship."""
+    if batch.held_at is None:
+        return ""
+    return (_l("Stopped and sealed"), "warn") if batch.sealed_at else (_l("Stopped, not sealed yet"), "bad")
+
+
 BATCHES = ListSpec(
     name="products.batches",
     title=_l("Batches"),
@@ -311,6 +497,8 @@ BATCHES = ListSpec(
         ),
         ListColumn("model", _l("Model"), lambda b: str(b.model)),
         ListColumn("produced_on", _l("Produced on"), lambda b: b.produced_on, "date"),
+        ListColumn("held", _l("State"), hold_badge, "badge", card="badge"),
+        ListColumn("held_at", _l("Stopped at"), lambda b: b.held_at, "moment", card="hide", visible=False),
         ListColumn("note", _l("Note"), lambda b: b.note, card="hide"),
     ),
     orderings=(
@@ -324,6 +512,14 @@ BATCHES = ListSpec(
             "choice",
             lambda s, values, _c: s.where(Batch.model_id.in_([int(v) for v in values])),
             _models_here,
+        ),
+    ),
+    quick=(
+        QuickFilter("held", _l("Stopped"), lambda s, _c: s.where(Batch.held_at.is_not(None))),
+        QuickFilter(
+            "unsealed",
+            _l("Stopped, not sealed yet"),
+            lambda s, _c: s.where(Batch.held_at.is_not(None), Batch.sealed_at.is_(None)),
         ),
     ),
     search=lambda s, text, _c: s.where(Batch.number.startswith(text, autoescape=True)),
@@ -358,7 +554,67 @@ class BatchView(ProductsView):
 
     def details(self, row: Any) -> dict[str, Any]:
         items = services.items_of_batch(row)
-        return {"items": [(item, item_url(item), services.customer_name(item)) for item in items]}
+        return {
+            "items": [(item, item_url(item), services.customer_name(item)) for item in items],
+            "labels": fields,
+            "badge": hold_badge(row),
+            "sealing": shipping.sealing_of(row),
+            "inspections": shipping.inspections_of(row),
+            "may": {"quality": self.allowed(QUALITY, row)},
+        }
+
+    # what is done to a batch
+
+    @expose("/hold/", methods=("GET", "POST"))
+    def hold_view(self) -> Answer:
+        """Stop a batch: nothing of it ships from now on (R09-5.2.4c)."""
+        batch = self.get_one(request.args.get("id"))
+        return self.act(
+            batch,
+            QUALITY,
+            _("Stop this batch"),
+            fields.hold_fields(),
+            lambda given: shipping.hold_batch(batch, given["reason"]),
+            note=_("Nothing of it ships until it is released. What is still here is set apart and sealed at once."),
+        )
+
+    @expose("/release/", methods=("GET", "POST"))
+    def release_view(self) -> Answer:
+        """Let a stopped batch go."""
+        batch = self.get_one(request.args.get("id"))
+        return self.act(
+            batch,
+            QUALITY,
+            _("Release this batch"),
+            fields.hold_fields(),
+            lambda given: shipping.release_batch(batch, given["reason"]),
+        )
+
+    @expose("/seal/", methods=("POST",))
+    def seal_view(self) -> Answer:
+        """Say that what is here of a stopped batch is set apart and sealed."""
+        batch = self.get_one(request.form.get("id"))
+        try:
+            with transaction():
+                shipping.seal_batch(batch)
+        except Refused as bad:
+            flash(_("; ").join(map(str, bad.texts())), "bad")
+        else:
+            flash(_("Saved."), "good")
+        return redirect(self.row_url(batch))
+
+    @expose("/inspect/", methods=("GET", "POST"))
+    def inspect_view(self) -> Answer:
+        """Enter an inspection of a batch (R05-1.2, R05-3.2)."""
+        batch = self.get_one(request.args.get("id"))
+        return self.act(
+            batch,
+            QUALITY,
+            _("New inspection"),
+            fields.inspection_fields(),
+            lambda given: shipping.inspect(batch, given),
+            values={"stage": shipping.FINAL},
+        )
 
 
 def category_url(category: Category) -> str:

@@ -45,6 +45,9 @@ INSPECTION_STAGES: Choices = (
 
 RESULTS: Choices = (("passed", _l("Passed")), ("failed", _l("Not passed")))
 
+_FIRST_USE = _l("The user's first product of ours, or the first trial of a new or much changed one")
+_SCORE = _l("From 1 (bad) to 5 (very good), of a survey")
+
 # What each flag means, for lists and the CLI.
 FLAGS: Choices = (
     ("class_conflict", _l("Class of the model and sales channel disagree")),
@@ -161,8 +164,92 @@ def item_fields(models: Choices, customer: str = "") -> list[Field]:
         Field("proof", "choice", _l("Proof of purchase"), choices=PROOFS),
         Field("produced_on", "date", _l("Produced on")),
         Field("purchased_on", "date", _l("Purchased on")),
+        Field("delivered_on", "date", _l("Delivered on")),
+        Field("handed_over_on", "date", _l("Handed over on")),
+        Field("used_by", "text", _l("Used by"), max_length=120, help=_l("Person or team that works with it")),
+        Field("first_use", "bool", _l("First use"), help=_FIRST_USE),
         Field("note", "long", _l("Note")),
         Field("active", "bool", _l("In use"), default=True),
+    ]
+
+
+def delivery_fields(customer: str = "", lines: int = MAX_PARTS) -> list[Field]:
+    """Inputs of a delivery: what the product file opens with (R17-9.1, R18-9.1)."""
+    return [
+        Field("delivered_on", "date", _l("Delivered on"), required=True),
+        Field("handed_over_on", "date", _l("Handed over on"), help=_l("Accepted by the customer, if it was")),
+        Field("customer_id", "customer", _l("Using unit"), options={"text": customer}),
+        Field("used_by", "text", _l("Used by"), max_length=120, help=_l("Person or team that works with it")),
+        Field("first_use", "bool", _l("First use"), help=_FIRST_USE),
+        Field("original", "long", _l("State as made")),
+        Field("delivered", "long", _l("State on delivery")),
+        Field(
+            "parts",
+            "long",
+            _l("Key parts"),
+            max_length=lines * 250,
+            help=_l(
+                "One part per line: name, model, serial number, batch, domestic or foreign; separated by commas"
+            ),
+        ),
+        Field("agreement", "long", _l("Technical agreement"), help=_l("Service promises, agreed prices of spares")),
+        Field("agreement_until", "date", _l("Agreement valid until")),
+    ]
+
+
+def delivery_errors(values: Any, today: date) -> dict[str, Any]:
+    """Return what is wrong with the days of a delivery, by field name."""
+    delivered, handed_over = values["delivered_on"], values["handed_over_on"]
+    errors = {
+        name: _l("This date lies in the future")
+        for name, day in (("delivered_on", delivered), ("handed_over_on", handed_over))
+        if day and day > today
+    }
+    if delivered and handed_over and handed_over < delivered:
+        errors["handed_over_on"] = _l("Handed over before it was delivered")
+    until = values.get("agreement_until")
+    if until and delivered and until < delivered:
+        errors["agreement_until"] = _l("This is before it begins")
+    return errors
+
+
+def entry_fields() -> list[Field]:
+    """Inputs of an entry of a product file."""
+    return [
+        Field("kind", "choice", _l("Kind"), required=True, choices=ENTRY_KINDS),
+        Field("on", "date", _l("Day"), required=True),
+        Field("text", "long", _l("Text")),
+        Field("score", "int", _l("Satisfaction"), minimum=Decimal(1), maximum=Decimal(5), help=_SCORE),
+        Field("until", "date", _l("Valid until"), help=_l("Of an agreement")),
+    ]
+
+
+def part_fields(names: Sequence[str]) -> list[Field]:
+    """Inputs of a key part that was taken out and replaced; ``names`` are those the item has."""
+    shown = "、".join(names)
+    return [
+        Field(
+            "part",
+            "text",
+            _l("Key part"),
+            required=True,
+            max_length=60,
+            help=_l("Here: %(names)s", names=shown) if shown else "",
+        ),
+        Field("old_serial", "text", _l("Number taken out"), max_length=60),
+        Field("new_serial", "text", _l("Number fitted"), max_length=60),
+        Field("part_model", "text", _l("Model of the part"), max_length=60),
+        Field("batch", "text", _l("Batch number"), max_length=40),
+        Field("origin", "choice", _l("Origin"), choices=ORIGINS),
+        Field("on", "date", _l("Fitted on"), required=True),
+    ]
+
+
+def exchange_fields() -> list[Field]:
+    """Inputs of an exchange of an item for another one."""
+    return [
+        Field("serial", "text", _l("Serial number of the item given for it"), required=True, max_length=60),
+        Field("on", "date", _l("Exchanged on"), required=True),
     ]
 
 
@@ -203,6 +290,50 @@ def _read_part(number: int, line: str) -> dict[str, str]:
         message = _l("Line %(number)d: the origin is domestic (国产) or foreign (进口)", number=number)
         raise InvalidData({"key_parts": message})
     return {"name": name, "part_model": part_model, "origin": code}
+
+
+def read_item_parts(text: str | None) -> list[dict[str, str]]:
+    """Read key parts of an item typed one per line: ``name, model, serial, batch, origin``.
+
+    Raises:
+        InvalidData: under ``parts``, naming the line.
+    """
+    lines = [line for line in (text or "").splitlines() if line.strip()]
+    if len(lines) > MAX_PARTS:
+        raise InvalidData({"parts": _l("At most %(count)d key parts", count=MAX_PARTS)})
+    found = [_read_item_part(number, line) for number, line in enumerate(lines, 1)]
+    if len({(one["name"], one["serial"]) for one in found}) < len(found):
+        raise InvalidData({"parts": _l("The same part stands there twice")})
+    return found
+
+
+def _read_item_part(number: int, line: str) -> dict[str, str]:
+    cells = [normalise(cell) for cell in re.split(r"[,，;；|\t]", line)]
+    if len(cells) > 5 or not cells[0] or max(map(len, cells)) > 60 or len((*cells, "", "", "")[3]) > 40:
+        message = _l("Line %(number)d: write name, model, serial number, batch, origin", number=number)
+        raise InvalidData({"parts": message})
+    name, part_model, serial, batch, origin = (*cells, "", "", "", "")[:5]
+    code = _read_origin(origin)
+    if code is None:
+        message = _l("Line %(number)d: the origin is domestic (国产) or foreign (进口)", number=number)
+        raise InvalidData({"parts": message})
+    return {"name": name, "part_model": part_model, "serial": tidy_serial(serial), "batch": batch, "origin": code}
+
+
+def show_item_parts(parts: Sequence[Any]) -> str:
+    """The text ``read_item_parts`` reads back to the same parts; a model's key parts have no number and batch."""
+    return "\n".join(
+        ", ".join(
+            (
+                part.name,
+                part.part_model,
+                getattr(part, "serial", ""),
+                getattr(part, "batch", ""),
+                str(label_of(ORIGINS, part.origin)),
+            )
+        )
+        for part in parts
+    )
 
 
 def _read_origin(text: str) -> str | None:

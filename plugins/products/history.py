@@ -107,12 +107,21 @@ def predecessors(item: Item) -> list[Item]:
 
 
 def swap_part(
-    item: Item, name: str, old_serial: str, new_serial: str, on: date, record: Record | None = None, **new: str
+    item: Item,
+    name: str,
+    old_serial: str,
+    new_serial: str,
+    on: date,
+    record: Record | None = None,
+    *,
+    part_model: str = "",
+    batch: str = "",
+    origin: str = "",
 ) -> ItemPart:
     """Keep that a key part of an item was taken out and another one fitted; return the new one.
 
-    ``old_serial`` may be '' (not readable any more), and so may ``new_serial`` (a part without a number). ``new``:
-    ``part_model``, ``batch``, ``origin`` of the new one. The same fitting of the same record is kept once.
+    ``old_serial`` may be '' (not readable any more), and so may ``new_serial`` (a part without a number). Model and
+    origin of the old one hold for the new one unless given. The same fitting of the same record is kept once.
 
     Raises:
         InvalidData: no name, a day in the future or before the old part was fitted, the same number again, a record
@@ -134,9 +143,9 @@ def swap_part(
         item_id=item.id,
         name=name,
         serial=fresh,
-        part_model=new.get("part_model", "") or leaving.part_model or "",
-        batch=new.get("batch", ""),
-        origin=new.get("origin", "") or leaving.origin or "",
+        part_model=part_model or leaving.part_model or "",
+        batch=batch,
+        origin=origin or leaving.origin or "",
         fitted_on=on,
         record_id=record.id if record else None,
     )

@@ -27,17 +27,20 @@ from core.sdk import (
     PrintForm,
     Record,
     Report,
+    Rule,
     SearchSource,
     Tile,
     Unit,
 )
 
-from . import admin, api, cli, panels, services, web
+from . import admin, api, cli, panels, rights, services, web
 from . import importers as tables
 from . import reports as own_reports
+from . import rules as own_rules
 
 MENU = _l("Product file")
 OFFICE = ("after_sales", "after_sales_admin", "dept_manager", "store_head", "product_management", "warehouse")
+QUALITY = ("quality_leader", "quality_inspection", "quality_dept", "warehouse", "service_leader", "gm")
 READERS = (
     "gm",
     "deputy_gm",
@@ -66,7 +69,13 @@ def permissions() -> list[Permission]:
         Permission(services.VIEW, _l("See products and items"), MENU, (*OFFICE, *READERS)),
         Permission(services.EDIT, _l("Change products and items"), MENU, OFFICE),
         Permission(services.IMPORT, _l("Import products and items"), MENU, OFFICE),
+        Permission(rights.QUALITY, _l("Enter inspections, stop and release batches"), MENU, QUALITY),
     ]
+
+
+@hookimpl
+def rules() -> list[Rule]:
+    return own_rules.RULES
 
 
 @hookimpl
@@ -151,6 +160,8 @@ def unit_disabling(unit: Unit) -> list[Blocker]:
 def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) -> None:
     if transition in ("register", "fact:edited"):
         services.link_by_serial(record)
+    elif transition == "classify":
+        services.fill_class(record)
 
 
 @hookimpl

@@ -15,7 +15,6 @@ from core.sdk import (
     OPEN_CATEGORIES,
     Case,
     Choices,
-    Customer,
     InvalidData,
     Record,
     Refusal,
@@ -31,10 +30,11 @@ from core.sdk import (
     transaction,
 )
 
-from . import fields, history
+from . import fields, history, product_file
 from .classes import class_number, competitor_numbers, is_competitor, sold_class_of
 from .history import model_months, part_names, parts_in, parts_of, replace_item, swap_part
 from .models import Batch, Category, Flag, Item, ItemPart, KeyPart, Model, ProductRecord
+from .product_file import deliver_item
 from .rights import EDIT, IMPORT, VIEW
 from .shipping import require_shipping
 
@@ -47,6 +47,7 @@ __all__ = [
     "ItemPart",
     "class_number",
     "competitor_numbers",
+    "deliver_item",
     "is_competitor",
     "model_months",
     "part_names",
@@ -346,20 +347,34 @@ def save_item(unit_id: int, raw: Mapping[str, Any], item: Item | None = None) ->
     values["model_id"] = int(values["model_id"])
     # What was given in exchange keeps the dates of the purchase, which may be older than itself.
     produced = None if item is not None and history.stands_for(item) else values["produced_on"]
-    if errors := date_errors(produced, values["purchased_on"], local_day(unit_id)):
+    errors = date_errors(produced, values["purchased_on"], local_day(unit_id))
+    if errors := errors | fields.delivery_errors(values, local_day(unit_id)):
         raise InvalidData(errors)
-    _refuse_foreign_customer(unit_id, values["customer_id"])
+    product_file.refuse_foreign_customer(unit_id, values["customer_id"])
     _refuse_taken(Item, unit_id, {"serial": values["serial"]}, item)
     batch = batch_of(unit_id, values["model_id"], values.pop("batch") or "")
     values["batch_id"] = batch.id if batch else None
-    for name in ("sold_class", "channel", "seller", "proof", "note"):
+    for name in ("sold_class", "channel", "seller", "proof", "note", "used_by"):
         values[name] = values[name] or ""
+    days = (item.delivered_on, item.handed_over_on) if item is not None else (None, None)
     kept = _store(item or Item(unit_id=unit_id, created_at=clock.now()), values)
     session().refresh(kept, ["model", "batch", "customer"])
+    _check_delivery(kept, days)
     index_items([kept])
     if kept.sold_class:
         settle_flags(item_id=kept.id)
     return kept
+
+
+def _check_delivery(item: Item, before: tuple[date | None, date | None]) -> None:
+    """A day of delivery that is new here is a delivery: what holds for ``deliver_item`` holds for it."""
+    delivered = item.delivered_on if item.delivered_on != before[0] else None
+    handed_over = item.handed_over_on if item.handed_over_on != before[1] else None
+    if delivered and before[0] is None:
+        here = {"customer_id": item.customer_id, "used_by": item.used_by}
+        if missing := product_file.missing_at_delivery(item, here):
+            raise InvalidData(missing)
+    product_file.refuse_delivery(item, delivered, handed_over)
 
 
 def set_sold_class(item: Item, sold_class: str) -> None:
@@ -396,14 +411,6 @@ def date_errors(produced: date | None, purchased: date | None, latest: date) -> 
     return errors
 
 
-def _refuse_foreign_customer(unit_id: int, customer_id: int | None) -> None:
-    if customer_id is None:
-        return
-    known = select(Customer.id).where(Customer.id == customer_id, Customer.unit_id == unit_id)
-    if session().scalar(known) is None:
-        raise InvalidData({"customer_id": _l("Please choose one of the list")})
-
-
 # --- records ---------------------------------------------------------------------------------
 
 
@@ -428,14 +435,32 @@ def link_by_serial(record: Record) -> Item | None:
     if record.type != CASE_TYPE:
         return None
     item = find_item(record.unit_id, serial_of(record))
+    held = session().scalars(select(ProductRecord).where(ProductRecord.record_id == record.id)).first()
+    before = held.item if held is not None else None
     if item is not None:
         link_record(record, item)
-        return item
-    stale = session().scalars(select(ProductRecord).where(ProductRecord.record_id == record.id)).first()
-    if stale is not None:
-        session().delete(stale)
+    elif held is not None:
+        session().delete(held)
         session().flush()
-    return None
+    if item is not before or before is None:
+        _follow_class(record, before, item)
+    return item
+
+
+def fill_class(record: Record) -> None:
+    """Give a case without a product class that of its item (R13-4.1, R13-4.2, R17-4.1, R18-4.1, R19-4.1 ...)."""
+    if record.type == CASE_TYPE:
+        _follow_class(record, None, item_of_record(record))
+
+
+def _follow_class(record: Record, before: Item | None, item: Item | None) -> None:
+    """What a case took over from its item goes with the item; what somebody chose otherwise stays."""
+    case = session().get(Case, record.id)
+    taken = class_number(record.unit_id, before.sold_class) if before is not None else ""
+    if case is None or case.product_class not in ("", taken):
+        return
+    case.product_class = class_number(record.unit_id, item.sold_class)[:10] if item is not None else ""
+    session().flush()
 
 
 def link_waiting(unit_id: int) -> int:
@@ -453,6 +478,7 @@ def link_waiting(unit_id: int) -> int:
         found = session().execute(waiting).all()
         for record, item in found:
             link_record(record, item)
+            _follow_class(record, None, item)
     return len(found)
 
 

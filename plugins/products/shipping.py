@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import or_, select
@@ -15,9 +15,13 @@ from core.sdk import (
     InvalidData,
     Refusal,
     Refused,
+    calendar_for,
     clean,
     clock,
     current_scope,
+    deadline,
+    effective,
+    holds,
     label_of,
     local_day,
     require,
@@ -31,6 +35,7 @@ from .rights import QUALITY
 
 SHIP, ACCEPT = "products.ship", "products.accept"  # the steps of the gate rules
 FINAL = "final"
+SEAL_CLAUSE = "R09-5.2.4c"
 SHOWN = 20
 
 
@@ -110,7 +115,7 @@ def _newest(items: Sequence[Item]) -> dict[tuple[str, int | None, str], bool]:
     return found
 
 
-def not_tested(goods: Goods, _values: Mapping[str, Any]) -> Any:
+def not_tested(goods: Any, _values: Mapping[str, Any]) -> Any:
     """R05-1.2: nothing ships without a passed test before shipping."""
     if goods.inspections.get(FINAL):
         return None
@@ -119,7 +124,7 @@ def not_tested(goods: Goods, _values: Mapping[str, Any]) -> Any:
     return _l("%(serial)s has no passed test before shipping, nor has its batch", serial=goods.serial)
 
 
-def not_passed(goods: Goods, values: Mapping[str, Any]) -> Any:
+def not_passed(goods: Any, values: Mapping[str, Any]) -> Any:
     """R05-3.2: accepted only when the inspection has passed, and what failed on the way is put right."""
     if goods.failed:
         stages = "、".join(str(label_of(fields.INSPECTION_STAGES, one)) for one in goods.failed)
@@ -127,7 +132,7 @@ def not_passed(goods: Goods, values: Mapping[str, Any]) -> Any:
     return not_tested(goods, values)
 
 
-def is_held(goods: Goods, _values: Mapping[str, Any]) -> Any:
+def is_held(goods: Any, _values: Mapping[str, Any]) -> Any:
     """R09-5.2.4c: nothing of a stopped batch leaves; what had left before it was stopped has left."""
     if goods.held_on is None or goods.on < goods.held_on:
         return None
@@ -189,6 +194,38 @@ def release_batch(batch: Batch, reason: str) -> Batch:
 def _lock(batch: Batch) -> None:
     session().flush()
     session().refresh(batch, with_for_update=True)
+
+
+class Sealing(NamedTuple):
+    """How a stopped batch stands with the time in which it is to be sealed (R09-5.2.4c; C0-T10)."""
+
+    since: datetime
+    target: datetime | None
+    limit: datetime | None
+    sealed_at: datetime | None
+    clause: str
+
+    @property
+    def late(self) -> bool:
+        """Whether it was sealed after the limit, or is not yet and the limit is over."""
+        return self.limit is not None and (self.sealed_at or clock.now()) > self.limit
+
+
+def sealing_of(batch: Batch) -> Sealing | None:
+    """Return since when a batch is stopped, and until when it is to be sealed; None where it is not stopped.
+
+    The clause's own target and limit, on the unit's calendar; without limits where the clause is off.
+    """
+    if batch.held_at is None:
+        return None
+    if not holds(batch.unit_id, SEAL_CLAUSE):
+        return Sealing(batch.held_at, None, None, batch.sealed_at, "")
+    said, calendar = effective(batch.unit_id, SEAL_CLAUSE, batch.held_at), calendar_for(batch.unit_id)
+    limit = deadline(said.term("limit"), batch.held_at, calendar).at
+    target = deadline(said.term("target"), batch.held_at, calendar).at
+    if target is not None and limit is not None:
+        target = min(target, limit)
+    return Sealing(batch.held_at, target, limit, batch.sealed_at, SEAL_CLAUSE)
 
 
 def _reason(batch: Batch, reason: str) -> str:
