@@ -1,4 +1,4 @@
-"""The box of a case: coverage and why, papers, earlier decisions, quote and consent, who pays what, what is next."""
+"""The box of a case: coverage and why, papers, earlier decisions, quote and consent, who pays, what is next."""
 
 from __future__ import annotations
 
