@@ -77,6 +77,8 @@ def _refuse_odd(given: Mapping[str, Any]) -> None:
     if given.get("means", values.ON_SITE) != values.ON_SITE:
         away = [name for name in ("nights", "travel", "lodging_actual") if given.get(name)]
         errors |= {name: _l("Only where somebody goes there") for name in away}
+        if given["means"] == values.DELIVERED_PART and given.get("hours"):
+            errors["hours"] = _l("Only where work is done")
     elif given.get("nights", 0) > given.get("days", 1):
         errors["nights"] = _l("More nights than days")
     if given.get("provided") and values.TRANSPORT in given["provided"] and given.get("travel"):

@@ -235,11 +235,11 @@ def _lodging(price: Price | None, basis: Basis) -> Price | None:
 
 def _labour(plan: Plan, basis: Basis) -> Iterator[_Item]:
     price = basis.prices.get(LABOUR)
-    if plan.hours and (price is None or price.per != HOUR):
-        raise InvalidData({"hours": _l("Finance has set no price for an hour of labour")})
-    if price is not None:
+    if plan.hours and price is None:
+        raise InvalidData({"hours": _l("Finance has set no price for labour")})
+    if price is not None and plan.means != values.DELIVERED_PART:
         yield from _tariff_item(LABOUR, price, plan, basis)
-    elif basis.policy == values.PARTIAL_MATERIAL and not basis.is_free:
+    elif price is None and basis.policy == values.PARTIAL_MATERIAL and not basis.is_free:
         yield _promised(LABOUR)
     if not plan.parts or plan.means not in (values.ON_SITE, values.WORKSHOP):
         return
