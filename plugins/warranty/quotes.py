@@ -67,6 +67,7 @@ IN_WRITING = ("wechat", "email", "signature", "seal")
 PAPER = "document"  # kind of the attachment that a print of ours is
 _FREELY = "warranty_served_free"  # in the session's info while an agreed waiver is carried out
 ZERO = Decimal("0.00")
+RESUMED = FactKind("resumed", _l("Work resumed"), 66)  # of the core's case
 
 
 def get_quote(raw_id: object) -> Quote:
@@ -280,7 +281,6 @@ def consent_step(step: Step) -> None:
     _answer(step, quote, values.CONSENTED)
     quote.answered_by, quote.means, quote.evidence = step.values["who"], means, evidence
     _advance(step.record, "consent", _customer_sources(step.record))
-    quote.total = payable(step.record.id)
 
 
 def refuse_step(step: Step) -> None:
@@ -342,7 +342,7 @@ def _has_files(record: Record) -> bool:
 
 
 def _answer(step: Step, quote: Quote, state: str) -> None:
-    quote.state, quote.answered_at = state, step.at
+    quote.state, quote.answered_at, quote.total = state, step.at, payable(step.record.id)
     step.values["quote"] = quote.number
     step.add_fact("resumed")
     forget(step.record)
@@ -524,7 +524,7 @@ def _enter(record: Record, kind: str, data: Mapping[str, Any]) -> None:
 def _kind(code: str) -> FactKind:
     from .workflow import FACT_KINDS  # it names the steps above
 
-    return next(one for one in FACT_KINDS if one.code == code)
+    return next(one for one in (*FACT_KINDS, RESUMED) if one.code == code)
 
 
 # --- posting and taking back ---------------------------------------------------------------------
