@@ -75,7 +75,7 @@ def fill(progress: Progress = lambda *_: None) -> int:
             _switch_on(teams)
             _make_stages(teams)
             rules.set_clauses(teams, now, _as)
-            guests = Guests(teams, _as, SEED)
+            guests = Guests(teams, now, _as, SEED)
             guests.begin()
         customers = {team.unit.id: _make_customers(team, rng, now, progress) for team in teams}
         plots = sorted((plot for team in teams for plot in _plots(team, now, rng)), key=lambda plot: plot[0])

@@ -2,8 +2,7 @@
 
 ``begin(unit_id, rng)``: the unit's first day, before any case: clauses, settings, prices.
 ``received(record, rng)``: a case has just been registered.
-``before(record, step, act_as, rng)``: before a step of a case; in the context ``act_as(position)`` somebody
-of that position acts. False leaves the case as it stands, its story ends here.
+``before(record, step, play, rng)``: before a step of a case. False leaves it as it stands, its story ends here.
 ``fill(unit_id, rng)``: when all cases are played.
 """
 
@@ -12,6 +11,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -24,12 +25,22 @@ from .people import Team
 As = Callable[[int], AbstractContextManager[None]]
 
 
+@dataclass(frozen=True)
+class Play:
+    """What a plugin may ask while a case is played: the day the story ends, and people of other positions."""
+
+    now: datetime
+    # In this context somebody of the position acts: of the unit, else of the headquarters.
+    acting: Callable[[str], AbstractContextManager[None]]
+
+
 class Guests:
     """The demo modules of the plugins that are on in each unit, with chances of their own."""
 
-    def __init__(self, teams: list[Team], act_as: As, seed: int) -> None:
+    def __init__(self, teams: list[Team], now: datetime, act_as: As, seed: int) -> None:
         self.teams = {team.unit.id: team for team in teams}
         self.head = teams[0]
+        self.now = now
         self.act_as = act_as
         # Its own, so that a plugin changes nothing of the rest.
         self.rng = random.Random(seed)  # noqa: S311 - a story, not a secret
@@ -51,8 +62,9 @@ class Guests:
 
     def before(self, record: Record, step: str) -> bool:
         """Tell that a step comes next; answer whether the story of the case goes on."""
+        play = Play(self.now, lambda position: self._someone(record.unit_id, position))
         parts = self._parts(record.unit_id, "before")
-        return all(part(record, step, self._someone(record.unit_id), self.rng) is not False for part in parts)
+        return all(part(record, step, play, self.rng) is not False for part in parts)
 
     def _everywhere(self, name: str) -> None:
         for unit_id, team in self.teams.items():
@@ -65,12 +77,6 @@ class Guests:
             return []
         return [getattr(module, name) for module in self.modules if hasattr(module, name)]
 
-    def _someone(self, unit_id: int) -> Callable[[str], AbstractContextManager[None]]:
-        """Return how to act as somebody of a position: of the unit, else of the headquarters."""
-        team = self.teams[unit_id]
-
-        def act_as(position: str) -> AbstractContextManager[None]:
-            people = team.people.get(position) or self.head.people[position]
-            return self.act_as(self.rng.choice(people).id)
-
-        return act_as
+    def _someone(self, unit_id: int, position: str) -> AbstractContextManager[None]:
+        people = self.teams[unit_id].people.get(position) or self.head.people[position]
+        return self.act_as(self.rng.choice(people).id)

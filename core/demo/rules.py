@@ -12,13 +12,21 @@ from sqlalchemy import select
 from core.kernel import clock
 from core.kernel.database import session
 from core.rules import approvals
+from core.rules.clauses import Clause
 from core.rules.excuses import ask_excuse
 from core.rules.obligation_models import LATE, Obligation
+from core.rules.rulebook import current_rulebook
 from core.rules.settings import set_clause
 from core.units.models import Unit
 
 from .people import Team
 
+# What is covered and what is charged: the group follows this regulation whole, also where plugins see to it.
+FOLLOWED = "R17"
+# Another regulation lets the company bear all cost.
+LEFT = ("R03-7.1",)
+# A shop sells to consumers, who have rights by law.
+OF_SHOPS = ("SB-1", "SB-2", "SB-3", "SB-7")
 As = Callable[[int], AbstractContextManager[None]]
 EXCUSES = (
     "客户所在园区临时封路，已当场电话告知客户。",
@@ -45,10 +53,28 @@ def set_clauses(teams: list[Team], now: datetime, act_as: As) -> None:
             starts_on=changed,
             reason="客户反映首次答复慢",
         )
+        for one in _of_plugins():
+            set_clause(
+                head.unit.id, one.id, {}, holds=one.id not in LEFT, starts_on=beginning, reason="集团统一保修与收费"
+            )
         set_clause(head.unit.id, "R01-4.4", {"limit": "4"}, starts_on=coming, reason="新年起加快处理")
     for team in teams[1:]:
         if team.data["kind"] == "hotel":
             _hotel(team.unit, beginning)
+        elif team.data["kind"] == "store":
+            _store(team.unit, beginning)
+
+
+def _of_plugins() -> list[Clause]:
+    """Return the clauses of plugins that the group takes up or leaves out, as far as they are installed."""
+    every = current_rulebook().clauses.values()
+    return [one for one in every if one.plugin and (one.regulation == FOLLOWED or one.id in LEFT)]
+
+
+def _store(unit: Unit, beginning: object) -> None:
+    for clause in OF_SHOPS:
+        if clause in current_rulebook().clauses:
+            set_clause(unit.id, clause, {}, holds=True, starts_on=beginning, reason="门店面向消费者，执行三包")
 
 
 def _hotel(unit: Unit, beginning: object) -> None:

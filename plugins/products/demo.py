@@ -63,6 +63,7 @@ def _item(record: Record, model: Model, rng: Random) -> Item:
         "model_id": str(model.id),
         "batch": f"{made:%Y%m}-{rng.randint(1, 9)}",
         "customer_id": record.customer_id,
+        "used_by": detail_of(record).contact_name or "设备管理员",
         "sold_class": "agent" if channel == "agent" else "own",
         "channel": channel,
         "seller": "华东代理商" if channel == "agent" else "",
