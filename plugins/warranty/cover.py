@@ -94,9 +94,16 @@ def cover_of_many(items: Sequence[Any]) -> dict[int, list[WarrantyLine]]:
     for item in items:
         facts = _facts_of(item, models[item.model_id], parts[item.id])
         rules = _rules_for(item.unit_id, facts, own, known)
-        restart = setting(item.unit_id, settings.REPAIRED_COVER) == settings.FULL_RESTART
-        found[item.id] = lines(facts, rules, happened[item.id], full_restart=restart)
+        found[item.id] = lines(facts, rules, happened[item.id], **_after_repairs(item.unit_id))
     return found
+
+
+def _after_repairs(unit_id: int) -> dict[str, bool]:
+    """What a repair gives in a unit: by its setting (E04) and by R07-7.1."""
+    return {
+        "full_restart": setting(unit_id, settings.REPAIRED_COVER) == settings.FULL_RESTART,
+        "same_fault": bool(effective(unit_id, "R07-7.1").values["same_fault"]),
+    }
 
 
 def rules_for(item: Any) -> list[TermRule]:

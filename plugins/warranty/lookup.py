@@ -31,6 +31,7 @@ from plugins.products import services as products
 
 from . import cover, events, rights, settings, terms, values
 from .models import ItemEvent
+from .terms import Entitlement
 from .values import WarrantyLine
 
 ITEMS = "products:item"
@@ -162,11 +163,7 @@ def context_of(item: Any) -> dict[str, Any]:
     today, lines = local_day(item.unit_id), cover.cover_of(item)
     history = cover.history_of(item)
     names = cover.term_names([item.unit_id])
-    owed = (
-        []
-        if item.replaced_by_id
-        else terms.entitlements(lines, cover.events_of([item.id])[item.id], today, repairs=_repairs(item.unit_id))
-    )
+    owed = owed_today(item, lines)
     may_change = current_scope().may(rights.TERMS, item.unit_id)
     return {
         "item": item,
@@ -182,6 +179,15 @@ def context_of(item: Any) -> dict[str, Any]:
         "may_change": may_change,
         "may_extend": may_change and holds(item.unit_id, "R22-1.W6b") and _runs(lines, today),
     }
+
+
+def owed_today(item: Any, lines: Sequence[WarrantyLine] | None = None) -> list[Entitlement]:
+    """Return what the customer may ask for today; nothing of an item that was exchanged for another one."""
+    if item.replaced_by_id:
+        return []
+    held = cover.cover_of(item) if lines is None else lines
+    happened = cover.events_of([item.id])[item.id]
+    return terms.entitlements(held, happened, local_day(item.unit_id), repairs=_repairs(item.unit_id))
 
 
 def _repairs(unit_id: int) -> int:

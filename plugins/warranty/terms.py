@@ -46,11 +46,17 @@ class Entitlement(NamedTuple):
 
 
 def lines(
-    item: ItemFacts, rules: Sequence[TermRule], events: Sequence[EventFacts], *, full_restart: bool = False
+    item: ItemFacts,
+    rules: Sequence[TermRule],
+    events: Sequence[EventFacts],
+    *,
+    full_restart: bool = False,
+    same_fault: bool = True,
 ) -> list[WarrantyLine]:
     """Return every line of cover of an item, in order of scope and start (R07-3.1, R22-2.8a, R22-1.W4 ...).
 
-    ``full_restart``: a repaired fault gets a whole new term, not what is left of it (E04).
+    ``full_restart``: a repaired fault gets a whole new term, not what is left of it (E04). Without ``same_fault``
+    a repair lets every fault be covered, not only the one that was repaired.
     """
     happened = sorted(events, key=_order_of_events)
     matching = [one for one in rules if matches(item, one)]
@@ -60,8 +66,10 @@ def lines(
     found = _extended(found, happened)
     found = [_without_repairs(line, happened) for line in found]
     found += [line for event in happened if event.kind != "exchanged" for line in _own_line(event)]
-    found += [line for event in happened for line in _after_repair(item, matching, found, event, full_restart)]
-    return sorted(found, key=_order_of_lines)
+    repaired = [line for event in happened for line in _after_repair(item, matching, found, event, full_restart)]
+    if not same_fault:
+        repaired = [replace(line, part="", fault="") for line in repaired]
+    return sorted([*found, *repaired], key=_order_of_lines)
 
 
 def best(found: Sequence[WarrantyLine], day: date, *, part: str = "", fault: str = "") -> WarrantyLine | None:
