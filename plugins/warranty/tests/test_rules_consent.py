@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from collections import Counter
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import select
 
 from core.kernel.errors import AppError, Refused
@@ -109,11 +109,6 @@ def test_the_clauses_are_asked_with_few_statements(sqlite_app: Any, count_querie
 MOVES = ("quote", "cheaper", "send", "consent", "refuse", "waive", "reduce", "void", "drop", "solve")
 
 
-@pytest.fixture(scope="module")
-def moves() -> Any:
-    return st.lists(st.sampled_from(MOVES), min_size=3, max_size=9)
-
-
 def play(desk: Desk, key: int, gm: Any, move: str) -> None:
     steps: dict[str, tuple[str, dict[str, Any]]] = {
         "quote": ("warranty:quote", VISIT),
@@ -126,6 +121,8 @@ def play(desk: Desk, key: int, gm: Any, move: str) -> None:
         with desk.acting():
             perform(key, *steps[move])
     elif move == "waive":
+        with contextlib.suppress(AppError):
+            desk.do(key, *steps["refuse"])
         desk.do(key, "warranty:ask_waiver", {"reason": "老客户"})
         desk.decide_on(gm, desk.approvals(key)[-1].id)
     elif move == "reduce":
@@ -140,6 +137,8 @@ def play(desk: Desk, key: int, gm: Any, move: str) -> None:
         desk.decide(key, "in_warranty")
         desk.decide(key, "out_of_warranty")
     else:
+        with contextlib.suppress(AppError):
+            desk.do(key, *steps["consent"])
         desk.at_work(key)
         desk.do(key, "solve")
         desk.do(key, "rework", {"reason": "又坏了"})
@@ -163,24 +162,20 @@ def check(desk: Desk, key: int, stale: bool) -> None:
     assert not posted or told & {one.state for one in desk.quotes(key)}
 
 
-def test_in_any_order_a_quote_is_what_the_customer_owes(sqlite_app: Any, moves: Any) -> None:
+def test_in_any_order_a_quote_is_what_the_customer_owes(sqlite_app: Any) -> None:
     desk = make_desk(sqlite_app, *R17)
     gm = desk.office.staff("gm")
     done: Counter[str] = Counter()
-
-    @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    @given(moves)
-    def run(chosen: list[str]) -> None:
+    chance = random.Random(20)
+    for _ in range(25):
         key, stale = desk.case(), False
-        for move in ("quote", "send", *chosen):
+        for move in ("quote", "send", *chance.choices(MOVES, k=9)):
             try:
                 play(desk, key, gm, move)
             except (AppError, IndexError):
                 continue
             done[move] += 1
-            # On the charges' own screen the amounts are those of the moment; the quote follows at its next step.
+            # On the charges' own screen amounts are those of the moment; the quote follows at its next step.
             stale = move in ("reduce", "void") or (stale and move in ("solve", "drop"))
             check(desk, key, stale)
-
-    run()
     assert set(done) == set(MOVES), done
