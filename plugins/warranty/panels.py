@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _l
 
 from core.sdk import Column, Customer, Panel, Record, Tile
 
-from . import case_panel
+from . import case_panel, panels_money
 
 CASE_LIST = "cases"
 
@@ -20,7 +20,7 @@ def of_record(record: Record) -> list[Panel]:
 
 def of_customer(customer: Customer) -> list[Panel]:
     """What a customer owes, and their contracts."""
-    return []
+    return panels_money.of_customer(customer)
 
 
 def columns(list_name: str) -> list[Column]:
@@ -30,4 +30,4 @@ def columns(list_name: str) -> list[Column]:
 
 def tiles(unit: Any, actor_id: int) -> list[Tile]:
     """Money collected and not handed in, quotes without an answer."""
-    return []
+    return panels_money.tiles(unit, actor_id)

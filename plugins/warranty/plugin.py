@@ -47,6 +47,7 @@ from . import (
     invoices,
     lookup,
     panels,
+    panels_money,
     prints,
     prints_money,
     prints_prices,
@@ -208,7 +209,7 @@ def detail_panels(subject: str, row: Any) -> list[Panel]:
 
 @hookimpl
 def record_panels(record: Record) -> list[Panel]:
-    return panels.of_record(record)
+    return [*panels.of_record(record), *panels_money.of_record(record)]
 
 
 @hookimpl
