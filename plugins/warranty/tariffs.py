@@ -113,6 +113,7 @@ PART_FIELDS = (
     ),
     Field("active", "bool", _l("In use"), default=True),
 )
+REQUIRED = _l("Please fill this in")
 NO_PRICE = _l("What it costs is charged: leave this empty, or charge it another way")
 FIXED = ("number", "price", "starts_on", "small")  # of a part price that has begun
 
@@ -261,9 +262,7 @@ def save_tariff(unit_id: int, raw: Mapping[str, Any], tariff: Tariff | None = No
     if tariff is not None:
         _need_draft(tariff)
     given = clean(FIELDS, raw)
-    errors: dict[str, Any] = _day_errors(given, ("starts_on", "ends_on"))
-    if not errors and given["ends_on"] is not None and given["ends_on"] < given["starts_on"]:
-        errors["ends_on"] = _l("It ends before it begins")
+    errors = _head_errors(given)
     prices = _read_prices(given, errors)
     if errors:
         raise InvalidData(errors)
@@ -273,6 +272,50 @@ def save_tariff(unit_id: int, raw: Mapping[str, Any], tariff: Tariff | None = No
     one.starts_on, one.ends_on = given["starts_on"], given["ends_on"]
     _set_prices(one, prices)
     return one
+
+
+def read_line(head: Mapping[str, Any], item: str, line: Mapping[str, Any]) -> dict[str, Any]:
+    """Check one price of a tariff as a row of a file has it: ``amount``, ``per`` and ``least``.
+
+    Raises:
+        InvalidData: beside each column.
+    """
+    mine = [one for one in FIELDS if one.name.startswith(f"{item}_")]
+    try:
+        given = clean((*HEAD_FIELDS, *mine), {**head, **{f"{item}_{name}": one for name, one in line.items()}})
+        errors = _head_errors(given)
+        price = _read_price(item, given, errors)
+        if errors:
+            raise InvalidData(errors)
+        if price is None:
+            raise InvalidData({"amount": REQUIRED})
+    except InvalidData as bad:
+        raise InvalidData({name.removeprefix(f"{item}_"): text for name, text in bad.errors.items()}) from None
+    shown = {name: given[name] for name in ("name", "starts_on", "ends_on")}
+    priced = {"item": item, "amount": price.amount, "per": price.per, "least": price.least}
+    return {**shown, "product_class": given["product_class"] or EVERY_CLASS, **priced}
+
+
+def take_lines(unit_id: int, tariff: Tariff | None, lines: Sequence[Mapping[str, Any]]) -> Tariff:
+    """Put prices of a file into a draft, or into a new one; what the file does not name stays.
+
+    Raises:
+        Refused: the tariff is no draft any more, or the price is not from finance.
+    """
+    need_finance(unit_id)
+    first = lines[0]
+    if tariff is None:
+        tariff = _new_draft(unit_id)
+        tariff.product_class, tariff.starts_on = first["product_class"], date.fromisoformat(first["starts_on"])
+    _need_draft(tariff)
+    tariff.name = first["name"]
+    tariff.ends_on = date.fromisoformat(first["ends_on"]) if first["ends_on"] else None
+    prices: dict[str, Any] = {one.item: one for one in tariff.prices}
+    for one in lines:
+        amount, least = Decimal(one["amount"]), Decimal(one["least"])
+        prices[one["item"]] = values.Price(amount, one["per"], "", least)
+    _set_prices(tariff, prices)
+    return tariff
 
 
 def copy_forward(tariff: Tariff, raw: Mapping[str, Any]) -> Tariff:
@@ -442,7 +485,7 @@ def _need_draft(tariff: Tariff) -> None:
 
 
 def _new_draft(unit_id: int) -> Tariff:
-    return Tariff(unit_id=unit_id, created_at=clock.now(), created_by=current_scope().actor_id)
+    return Tariff(unit_id=unit_id, state=DRAFT, created_at=clock.now(), created_by=current_scope().actor_id)
 
 
 def _draft_from(unit_id: int, product_class: str, prices: Mapping[str, values.Price], day: date) -> Tariff:
@@ -497,7 +540,7 @@ def _read_price(item: str, given: Mapping[str, Any], errors: dict[str, Any]) -> 
         errors |= {name: NO_PRICE for name, value in ((names[0], amount), (names[2], least)) if value}
         return values.Price(Decimal(0), per, "")
     if amount is None:
-        errors[names[0]] = _l("Please fill this in")
+        errors[names[0]] = REQUIRED
         return None
     amount = _to_places(amount, names[0], errors)
     least = _to_places(least or Decimal(0), names[2], errors)
@@ -526,6 +569,13 @@ def _to_places(value: Decimal, name: str, errors: dict[str, Any]) -> Decimal:
     except InvalidData as bad:
         errors |= bad.errors
         return Decimal(0)
+
+
+def _head_errors(given: Mapping[str, Any]) -> dict[str, Any]:
+    errors = _day_errors(given, ("starts_on", "ends_on"))
+    if not errors and given["ends_on"] is not None and given["ends_on"] < given["starts_on"]:
+        errors["ends_on"] = _l("It ends before it begins")
+    return errors
 
 
 def _day_errors(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -569,12 +619,17 @@ def save_part_price(unit_id: int, raw: Mapping[str, Any], row: PartPrice | None 
         errors["starts_on"] = _l("There is a price of this part from this day on")
     if errors:
         raise InvalidData(errors)
-    one = row or PartPrice(unit_id=unit_id, created_at=clock.now(), created_by=current_scope().actor_id)
+    one = row or new_part_price(unit_id)
     for name, value in given.items():
         setattr(one, name, value)
     session().add(one)
     session().flush()
     return one
+
+
+def new_part_price(unit_id: int) -> PartPrice:
+    """Return an empty price of a part, not yet added."""
+    return PartPrice(unit_id=unit_id, created_at=clock.now(), created_by=current_scope().actor_id)
 
 
 def read_part(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -594,6 +649,12 @@ def read_part(raw: Mapping[str, Any]) -> dict[str, Any]:
 def part_values(row: PartPrice) -> dict[str, Any]:
     """Return a part price as its form has it."""
     return {one.name: getattr(row, one.name) for one in PART_FIELDS}
+
+
+def prices_of_part(row: PartPrice) -> list[PartPrice]:
+    """Return the prices of the same part, the latest first."""
+    found = select(PartPrice).where(PartPrice.unit_id == row.unit_id, PartPrice.number == row.number)
+    return list(session().scalars(found.order_by(PartPrice.starts_on.desc()).limit(20)))
 
 
 def held_part_prices(unit_id: int, numbers: Iterable[str]) -> dict[tuple[str, date], PartPrice]:
