@@ -118,7 +118,7 @@ def _quotes(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
 
 def _numbers(ids: Sequence[int]) -> dict[int, str]:
     found = session().execute(select(Record.id, Record.number).where(Record.id.in_(ids)))
-    return dict(found.tuples().all())
+    return dict(found.all())  # type: ignore[arg-type]
 
 
 def _heads(ids: Sequence[int]) -> dict[int, Record]:

@@ -253,27 +253,16 @@ def _open_charges(unit_id: int, customers: Sequence[int]) -> list[tuple[int, Dec
         Charge.unit_id == unit_id, Charge.state == ledger.POSTED
     )
     root = func.coalesce(Charge.adjusts_id, Charge.id)
-    sums = dict(
-        session()
-        .execute(
-            select(root, func.sum(cents(Charge.amount)))
-            .where(Charge.unit_id == unit_id, Charge.payer == CUSTOMER, Charge.state.in_(BOOKED), root.in_(still))
-            .group_by(root)
-        )
-        .tuples()
-        .all()
+    sums = select(root, func.sum(cents(Charge.amount))).where(
+        Charge.unit_id == unit_id, Charge.payer == CUSTOMER, Charge.state.in_(BOOKED), root.in_(still)
     )
-    paid = dict(
-        session()
-        .execute(
-            select(ReceiptLine.charge_id, func.sum(cents(ReceiptLine.amount)))
-            .join(Record, Record.id == ReceiptLine.receipt_id)
-            .where(ReceiptLine.unit_id == unit_id, Record.state != receipts.VOID, ReceiptLine.charge_id.in_(still))
-            .group_by(ReceiptLine.charge_id)
-        )
-        .tuples()
-        .all()
+    paid = (
+        select(ReceiptLine.charge_id, func.sum(cents(ReceiptLine.amount)))
+        .join(Record, Record.id == ReceiptLine.receipt_id)
+        .where(ReceiptLine.unit_id == unit_id, Record.state != receipts.VOID, ReceiptLine.charge_id.in_(still))
     )
+    owed_of = _by_key(sums.group_by(root))
+    paid_of = _by_key(paid.group_by(ReceiptLine.charge_id))
     wanted = set(customers)
     roots = (
         select(Charge, Record.customer_id)
@@ -282,10 +271,14 @@ def _open_charges(unit_id: int, customers: Sequence[int]) -> list[tuple[int, Dec
     )
     found = []
     for row, customer_id in session().execute(roots):
-        rest = yuan_of(int(sums.get(row.id) or 0) - int(paid.get(row.id) or 0))
+        rest = yuan_of(owed_of.get(row.id, 0) - paid_of.get(row.id, 0))
         if customer_id in wanted and row.state in BOOKED and rest > 0:
             found.append((customer_id, rest, ledger.booked_on(row)))
     return found
+
+
+def _by_key(statement: Any) -> dict[int, int]:
+    return {int(key): int(total or 0) for key, total in session().execute(statement)}
 
 
 # --- money in hand -------------------------------------------------------------------------------
