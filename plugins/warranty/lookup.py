@@ -32,7 +32,7 @@ from plugins.products import services as products
 from . import cover, events, rights, settings, terms, values
 from .models import ItemEvent
 from .terms import Entitlement
-from .values import WarrantyLine
+from .values import EventFacts, WarrantyLine
 
 ITEMS = "products:item"
 ITEM_LIST = "products.items"
@@ -181,13 +181,15 @@ def context_of(item: Any) -> dict[str, Any]:
     }
 
 
-def owed_today(item: Any, lines: Sequence[WarrantyLine] | None = None) -> list[Entitlement]:
+def owed_today(
+    item: Any, lines: Sequence[WarrantyLine] | None = None, happened: Sequence[EventFacts] | None = None
+) -> list[Entitlement]:
     """Return what the customer may ask for today; nothing of an item that was exchanged for another one."""
     if item.replaced_by_id:
         return []
     held = cover.cover_of(item) if lines is None else lines
-    happened = cover.events_of([item.id])[item.id]
-    return terms.entitlements(held, happened, local_day(item.unit_id), repairs=_repairs(item.unit_id))
+    known = cover.events_of([item.id])[item.id] if happened is None else happened
+    return terms.entitlements(held, known, local_day(item.unit_id), repairs=_repairs(item.unit_id))
 
 
 def _repairs(unit_id: int) -> int:
