@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask_babel import lazy_gettext as _l
 
-from core.kernel.fields import Field
+from core.kernel.fields import Choices, Field
 
 if TYPE_CHECKING:
     from .engine import Step
@@ -31,7 +31,8 @@ class FactKind:
     """A kind of fact. ``rank`` orders facts of the same moment.
 
     ``enterable``: staff may enter it by itself, without a transition. ``backdatable``: its time
-    may lie before the time of entry. ``propagates``: link roles along which it is mirrored.
+    may lie before the time of entry. ``propagates``: link roles along which it is mirrored. ``words`` names
+    what its data says beside the fields of forms, as (key, label, choices); without a label only machines read it.
     """
 
     code: str
@@ -41,6 +42,7 @@ class FactKind:
     backdatable: bool = True
     visible_to_customer: bool = False
     propagates: tuple[str, ...] = ()
+    words: tuple[tuple[str, Any, Choices], ...] = ()
 
 
 # What staff may do with a record of any type.

@@ -81,7 +81,8 @@ def _names(ids: Iterable[int | None]) -> Mapping[int, str]:
     wanted = {one for one in ids if one}
     if not wanted:
         return {}
-    return dict(session().execute(select(User.id, User.name).where(User.id.in_(wanted))).tuples())
+    found = session().execute(select(User.id, User.name).where(User.id.in_(wanted)))
+    return {row.id: row.name for row in found}
 
 
 def _words(row: Coverage, names: Mapping[int, str]) -> Decision:

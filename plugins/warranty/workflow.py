@@ -78,26 +78,34 @@ PLAN_FIELDS = (
 
 STATES = (State(QUOTED, _l("Waiting for the customer's consent"), "paused", fallback="planned"),)
 
+_DECIDED = (
+    ("result", _l("Result"), values.RESULTS),
+    ("clause", _l("Clause"), ()),
+    ("covered_until", _l("Covered until"), ()),
+)
+# What the number of a quote stands under; which approval it was is shown on the case.
+_QUOTE = (("quote", _l("Quote"), ()), ("approval", "", ()), ("owed", _l("Customer owes (yuan)"), ()))
+
 FACT_KINDS = (
     FactKind("warranty_claimed", _l("Warranty applied for"), 42),
     FactKind("papers_complete", _l("Papers complete"), 43),
-    FactKind("coverage_decided", _l("Coverage decided"), 44),
+    FactKind("coverage_decided", _l("Coverage decided"), 44, words=_DECIDED),
     # Written at the time of the report, so that R22-4.4b counts from there; of the same rank, the later one counts.
     FactKind("covered", _l("In warranty, counted from the report"), 2),
     FactKind("not_covered", _l("Not in warranty after all"), 2),
     FactKind("inspected_before", _l("Looked at before repair"), 60),
-    FactKind("fee_quoted", _l("Fees worked out"), 46),
-    FactKind("quote_sent", _l("Quote told to the customer"), 47, visible_to_customer=True),
-    FactKind("consented", _l("Customer agreed to the fees"), 48, visible_to_customer=True),
-    FactKind("consent_refused", _l("Customer refused the fees"), 48),
-    FactKind("waiver_asked", _l("Waiver of the fees asked for"), 49),
-    FactKind("fees_waived", _l("Fees waived"), 49),
-    FactKind("cost_booked", _l("Own cost booked"), 71),
+    FactKind("fee_quoted", _l("Fees worked out"), 46, words=_QUOTE),
+    FactKind("quote_sent", _l("Quote told to the customer"), 47, visible_to_customer=True, words=_QUOTE),
+    FactKind("consented", _l("Customer agreed to the fees"), 48, visible_to_customer=True, words=_QUOTE),
+    FactKind("consent_refused", _l("Customer refused the fees"), 48, words=_QUOTE),
+    FactKind("waiver_asked", _l("Waiver of the fees asked for"), 49, words=_QUOTE),
+    FactKind("fees_waived", _l("Fees waived"), 49, words=_QUOTE),
+    FactKind("cost_booked", _l("Own cost booked"), 71, words=_QUOTE),
     FactKind("part_replaced", _l("Part replaced"), 68),
     FactKind("item_exchanged", _l("Item exchanged"), 69),
-    FactKind("deemed_admission", _l("Counts as admitted"), 45),
-    FactKind("compensation_asked", _l("Compensation asked for"), 82),
-    FactKind("compensated", _l("Compensation agreed"), 83),
+    FactKind("deemed_admission", _l("Counts as admitted"), 45, words=_DECIDED),
+    FactKind("compensation_asked", _l("Compensation asked for"), 82, words=_QUOTE),
+    FactKind("compensated", _l("Compensation agreed"), 83, words=_QUOTE),
     FactKind("money_collected", _l("Money collected"), 84),
     FactKind("money_handed_in", _l("Money handed in"), 85),
     FactKind("money_returned", _l("Receipt made void"), 86),

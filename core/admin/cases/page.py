@@ -163,7 +163,9 @@ def _entry(
     details = [
         (label, text)
         for key, value in fact.data.items()
-        if key not in _HIDDEN and (pair := _worded(record, fact, key, value, fields, names, files))
+        if key not in _HIDDEN
+        and (pair := _own_word(kind, key, value) or _worded(record, fact, key, value, fields, names, files))
+        and pair[0]
         for label, text in [pair]
     ]
     return Entry(
@@ -174,6 +176,14 @@ def _entry(
         details=details,
         file=files.get(fact.data.get("attachment", 0)),
     )
+
+
+def _own_word(kind: FactKind | None, key: str, value: Any) -> tuple[Any, Any] | None:
+    """Return how a kind of fact itself names a word of its data."""
+    for code, label, choices in kind.words if kind else ():
+        if code == key and value not in (None, "", []):
+            return label, label_of(choices, value)
+    return None
 
 
 _WORDED: dict[str, tuple[Any, Any]] = {
