@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import func, select
 
 from core.sdk import Fact, Record, approvals, charges, clock, detail_of, local_day, perform, session
+from plugins.products import services as products
 
-from . import coverage, decisions, invoices, ledger, quotes, receipts, tariffs, values
+from . import coverage, decisions, invoices, ledger, quotes, receipts, tariffs, term_table, values
 from .models import Quote, Receipt
 from .standing import KEPT, standing_of
 
@@ -34,24 +35,40 @@ _PARTS = (
     ("SB-15", "循环水泵", "420.00"),
     ("ZB-3", "主板", "560.00"),
     ("BM-2", "变频模块", "1980.00"),
-    ("FJ-120", "冷却风机", "135.00"),
-    ("DY-24", "开关电源", "218.00"),
+    ("FJ-120", "冷却风机", "135.40"),
+    ("DY-24", "开关电源", "218.60"),
     ("JC-32", "交流接触器", "96.50"),
-    ("WK-1", "温控仪", "340.00"),
+    ("WK-1", "温控仪", "340.80"),
     ("CG-4", "温度传感器", "58.00"),
     ("DH-2", "点火电极", "45.00"),
     ("RJ-6", "热交换器", "1260.00"),
-    ("FM-20", "电磁阀", "175.00"),
+    ("FM-20", "电磁阀", "175.30"),
     ("XS-3", "显示屏", "310.00"),
     ("JD-8", "继电器", "28.00"),
     ("DL-50", "断路器", "680.00"),
     ("CZ-22", "充电模块", "1450.00"),
     ("MF-10", "密封圈组件", "12.00"),
     ("LW-5", "滤网", "36.00"),
-    ("ZC-63", "轴承", "88.00"),
-    ("GD-1", "导轨组件", "245.00"),
+    ("ZC-63", "轴承", "88.20"),
+    ("GD-1", "导轨组件", "245.60"),
 )
 _SMALL = ("MF-10", "LW-5")
+_KEY_PARTS = {
+    "name": "关键部件三年",
+    "scope": values.KEY_PART,
+    "months": "36",
+    "start": values.PURCHASE,
+    "action": values.REPAIR,
+    "note": "控制器、变频模块等关键部件单独计算",
+}
+_HEATING = {
+    "name": "采暖产品整机两年",
+    "scope": values.SET,
+    "months": "24",
+    "start": values.HANDOVER,
+    "action": values.REPAIR,
+    "note": "自交接验收之日起",
+}
 _CAUSES = ("quality",) * 7 + ("misuse", "wear", "unknown")
 _EVIDENCE = ("铭牌序列号与销售记录一致", "客户发来照片，外观完好", "现场检查，无拆动痕迹", "随附发票复印件")
 _OTHERWISE = ("客户出示的购机凭证与档案不符，按凭证判定", "档案没有购买日期，按客户提供的合同判定")
@@ -61,6 +78,8 @@ _PLEAS = ("老客户，年采购额较大，申请免费服务一次", "刚过�
 _LOWERED = ("同城顺路上门，补贴按一天计", "长期合作客户，适当减免补贴")
 # How many days a quote may still wait for its answer when the story ends.
 _FRESH = timedelta(days=9)
+# And how the latest quotes stand then.
+_ENDS = (values.CONSENTED, values.REFUSED, values.CONSENTED, values.SENT, values.CONSENTED, values.DRAFT)
 _TAX_NUMBER = "91330106MA2A1B2C3"
 
 
@@ -72,6 +91,10 @@ def begin(unit_id: int, rng: Random) -> None:
     for number, name, price in _PARTS:
         raw = {"number": number, "name": name, "price": price, "starts_on": first, "active": "1"}
         tariffs.save_part_price(unit_id, {**raw, "small": "1" if number in _SMALL else ""})
+    heating = next((key for key, label in products.category_choices(unit_id) if label == "采暖产品"), None)
+    term_table.save_term(unit_id, {**_KEY_PARTS, "active": "1"})
+    if heating is not None:
+        term_table.save_term(unit_id, {**_HEATING, "category_id": heating, "active": "1"})
 
 
 def before(record: Record, step: str, play: Any, rng: Random) -> bool:
@@ -110,38 +133,49 @@ def _before_work(record: Record, play: Any, rng: Random) -> bool:
         _decide(record, rng)
     if standing_of(record).is_free:
         return True
+    end = _end_of(record, play, rng)
     with clock.frozen(worked_out):
         perform(record.id, "warranty:quote", _plan(rng))
-    fresh = play.now - clock.now() < _FRESH
-    if fresh and rng.random() < 0.12:
+    if end == values.DRAFT:
         return False
     with clock.frozen(sent):
         perform(record.id, "warranty:send", {"by": rng.choice(("phone", "wechat", "email"))})
-    if fresh and rng.random() < 0.2:
+    if end == values.SENT:
         return False
     with clock.frozen(told):
-        return _answer(record, play, rng, fresh=fresh)
+        if end == values.CONSENTED:
+            _agree(record, play, rng)
+            return True
+        return _refuse(record, play, rng, is_over=end == values.WAIVED)
 
 
-def _answer(record: Record, play: Any, rng: Random, *, fresh: bool) -> bool:
-    if rng.random() < 0.88:
-        means, evidence = rng.choice(
-            (("phone", "录音已存档"), ("wechat", "微信确认截图"), ("signature", "签字报价单"))
-        )
-        who = detail_of(record).contact_name or "客户"
-        perform(record.id, "warranty:consent", {"means": means, "who": who[:60], "evidence": evidence})
-        if rng.random() < 0.12:
-            _lower(record, play, rng)
-        return True
+def _end_of(record: Record, play: Any, rng: Random) -> str:
+    """Choose how a quote ends; of the latest, every way there is."""
+    if play.now - clock.now() > _FRESH:
+        return values.CONSENTED if rng.random() < 0.9 else values.WAIVED
+    latest = select(func.count()).select_from(Quote).where(Quote.unit_id == record.unit_id)
+    place = session().scalar(latest.where(Quote.quoted_at > play.now - _FRESH)) or 0
+    return _ENDS[place % len(_ENDS)]
+
+
+def _agree(record: Record, play: Any, rng: Random) -> None:
+    means, evidence = rng.choice(_CONSENTS)
+    who = detail_of(record).contact_name or "客户"
+    perform(record.id, "warranty:consent", {"means": means, "who": who[:60], "evidence": evidence})
+    if rng.random() < 0.12:
+        _lower(record, play, rng)
+
+
+def _refuse(record: Record, play: Any, rng: Random, *, is_over: bool) -> bool:
+    """The customer won't pay: somebody asks to serve them all the same; answer whether that was agreed to."""
     perform(record.id, "warranty:refuse", {"reason": rng.choice(_REFUSALS)})
     perform(record.id, "warranty:ask_waiver", {"reason": rng.choice(_PLEAS)})
-    if fresh:
-        return False
     quote = standing_of(record).quote
     assert quote is not None
-    with play.acting("gm"):
-        approvals.agree(quote.approval_id, "同意，仅此一次")
-    return True
+    if is_over:
+        with play.acting("gm"):
+            approvals.agree(quote.approval_id, "同意，仅此一次")
+    return is_over
 
 
 def _moments(record: Record, count: int) -> list[datetime]:
@@ -160,7 +194,7 @@ def _decide(record: Record, rng: Random) -> None:
     situation = decisions.situation_of(record, {"cause": cause, "human_damage": cause == "misuse"}, clock.now())
     if not coverage.judge(situation).result:
         raw |= {
-            "result": rng.choice((values.OUT, values.OUT, values.IN_WARRANTY)),
+            "result": rng.choice((values.OUT, values.IN_WARRANTY, values.IN_WARRANTY)),
             "reason": rng.choice(_OTHERWISE),
         }
     perform(record.id, "warranty:decide", raw)
@@ -209,6 +243,13 @@ def _collect(record: Record, play: Any, rng: Random) -> None:
         return
     with play.acting("field_staff"):
         receipts.register(record.unit_id, _receipt(record, owed, rng))
+    rounding = select(approvals.Approval).where(
+        approvals.Approval.record_id == record.id,
+        approvals.Approval.subject.startswith(f"{receipts.ROUNDING}:", autoescape=True),
+    )
+    for one in session().scalars(rounding).all() if rng.random() < 0.9 else ():
+        with play.acting(one.position):
+            approvals.agree(one.id, "同意抹零")
 
 
 def _receipt(record: Record, owed: Decimal, rng: Random) -> dict[str, Any]:
