@@ -137,8 +137,8 @@ def record_panels(record: Record) -> list[Panel]:  # type: ignore[empty-body]
 
 
 @hard
-def charge_lowering(charge: Charge, amount: Decimal) -> list[Blocker]:  # type: ignore[empty-body]
-    """A line is about to be waived, or a posted one to come to less, by ``amount``: say what stands against it."""
+def charge_lowering(charge: Charge, amount: Decimal, waived: bool) -> list[Blocker]:  # type: ignore[empty-body]
+    """A line is about to be waived, or a posted one to be put right, by ``amount``: say what stands against it."""
 
 
 @soft

@@ -367,13 +367,13 @@ def _adjust(
     _trim_waiver(row)
 
 
-def _ask_lowering(row: Charge, amount: Decimal) -> None:
+def _ask_lowering(row: Charge, amount: Decimal, *, waived: bool = False) -> None:
     """Let the unit's plugins speak before a posted line comes to less, or any is waived (it was invoiced, say).
 
     Raises:
         Refused: with every reason.
     """
-    asked = hooks_for(enabled_plugins(row.unit_id)).charge_lowering(charge=row, amount=amount)
+    asked = hooks_for(enabled_plugins(row.unit_id)).charge_lowering(charge=row, amount=amount, waived=waived)
     against = [Refusal("charge", blocker.reason, row.clause) for _plugin, found in asked for blocker in found]
     if against:
         raise Refused(against)
@@ -553,7 +553,7 @@ def waived(row: Charge, reason: str, amount: Any = None, *, approval_id: int | N
     payer = next(one for one in reversed(_standing(row)) if not is_waiver(one) and one.amount > 0)
     words = {"zh": f"减免：{row.label}", "en": f"Waived: {_english(row)}"}
     posted = row.state in FIXED
-    _ask_lowering(row, given)
+    _ask_lowering(row, given, waived=True)
     line = _add_part(
         row,
         WAIVER,
@@ -596,7 +596,7 @@ def ask_waiver(
         if not position:
             waived(row, reason, given)
             return None
-        _ask_lowering(row, given)  # nobody is asked for what cannot be done
+        _ask_lowering(row, given, waived=True)  # nobody is asked for what cannot be done
         words = row.inputs.get("label", {})
         return approvals.ask(
             row.unit_id,

@@ -193,8 +193,8 @@ def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) 
 
 
 @hookimpl
-def charge_lowering(charge: Charge, amount: Decimal) -> list[Blocker]:
-    return [*quotes.lowering(charge, amount), *invoices.lowering(charge, amount)]
+def charge_lowering(charge: Charge, amount: Decimal, waived: bool) -> list[Blocker]:
+    return [*(quotes.lowering(charge, amount) if waived else ()), *invoices.lowering(charge, amount)]
 
 
 @hookimpl

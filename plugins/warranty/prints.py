@@ -33,7 +33,7 @@ def forms() -> list[PrintForm]:
     return [
         PrintForm(
             code=quotes.FORM,
-            title=_l("Quote"),
+            title=_l("Quote sheet"),
             subject="case",
             template="warranty/quote.typ",
             data=quote_sheet,
@@ -124,7 +124,7 @@ def _plan(given: Mapping[str, Any]) -> list[list[str]]:
     pairs: list[tuple[Any, Any]] = [
         (_("How it is served"), label_of(values.MEANS_OF_SERVICE, given.get("means", ""))),
         (_("People"), given.get("people")),
-        (_("Days"), given.get("days")),
+        (_("Days of work"), given.get("days")),
         (_("Nights"), given.get("nights")),
         (_("Hours of labour"), given.get("hours")),
     ]

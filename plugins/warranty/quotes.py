@@ -420,7 +420,7 @@ approvals.handlers[WAIVER_SUBJECT] = waiver_decided
 
 
 def lowering(charge: Charge, amount: Decimal) -> list[Blocker]:
-    """Say what stands against lowering a line: its tariff says how far it may go (R13-5.2.1.3d)."""
+    """Say what stands against waiving part of a line: its tariff says how far it may go (R13-5.2.1.3d)."""
     if charge.payer != CUSTOMER or not charge.source.startswith(QUOTING) or session().info.get(_FREELY):
         return []
     least = least_of(charge)

@@ -352,6 +352,19 @@ def test_nothing_is_lowered_below_what_the_tariff_allows(app: Any) -> None:
         assert charges.ask_waiver(row.id, "淡季优惠", "150.00") is not None
 
 
+def test_what_is_served_free_by_decision_may_go_below_the_tariff(sqlite_app: Any) -> None:
+    table = ("R13-5.2.1.3d", "R13-5.2.1.3a", "R13-5.2.1.3b", "R13-5.2.1.3c")
+    desk = make_desk(sqlite_app, *table, WAIVER, least="150")
+    gm = desk.office.staff("gm")
+    key = desk.refused()
+    desk.do(key, "warranty:ask_waiver", {"reason": "老客户"})
+    desk.decide_on(gm, desk.approvals(key)[0].id)
+    assert desk.total(key).payable == ZERO
+    posted = desk.solved()
+    desk.decide(posted, "in_warranty")  # put right, not lowered
+    assert desk.total(posted).payable == ZERO
+
+
 # --- without payment -----------------------------------------------------------------------------
 
 
