@@ -254,6 +254,7 @@ class ItemView(ProductsView):
             "badge": class_badge(item.sold_class),
             "marks": badges_of(self.subject, [item]).get(item.id, []),
             "number": services.class_number(item.unit_id, item.sold_class),
+            "used_by": services.user_name(item),
             "missing": product_file.missing_of(item),
             "entries": product_file.entries_of(item),
             "ratings": product_file.ratings_of(item, services.EARLIER_SHOWN),

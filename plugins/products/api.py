@@ -61,6 +61,12 @@ def resources() -> list[ApiResource]:
                 "proof": "string",
                 "produced_on": "date",
                 "purchased_on": "date",
+                "delivered_on": "date",
+                "handed_over_on": "date",
+                "used_by": "string",
+                "first_use": "boolean",
+                "class_number": "string",
+                "replaced_by": "string",
                 "last_service_on": "date",
                 "note": "string",
                 "active": "boolean",
@@ -91,14 +97,27 @@ def _models(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
 
 def _items(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
     plain = ("serial", "model_id", "sold_class", "channel", "seller", "proof", "produced_on", "purchased_on")
-    more = ("last_service_on", "note", "active", "version")
+    more = (
+        "delivered_on",
+        "handed_over_on",
+        "used_by",
+        "first_use",
+        "last_service_on",
+        "note",
+        "active",
+        "version",
+    )
     loaded = services.items_in_full([row.id for row in rows])
+    given = services.serials_of([row.replaced_by_id for row in rows if row.replaced_by_id])
     return [
         {
             **{name: getattr(row, name) for name in (*plain, *more)},
             "model": loaded[row.id].model.code,
             "batch": _name(loaded[row.id].batch),
             "customer": _customer(loaded[row.id]),
+            "used_by": services.user_name(row),
+            "class_number": services.class_number(row.unit_id, row.sold_class),
+            "replaced_by": given.get(row.replaced_by_id),
         }
         for row in rows
     ]

@@ -51,8 +51,14 @@ def competitor_numbers(unit_id: int) -> frozenset[str]:
 
 
 def sold_class_of(unit_id: int, number: str) -> str:
-    """Return the sold class a class number of a unit stands for where it is only one, else ''."""
+    """Return the sold class a class number of a unit stands for, '' where none or more than one.
+
+    4.2 is the agents' where R18-4.1 is on and the partner's where R19-4.1 is.
+    """
     found = [code for code, _ in fields.SOLD_CLASSES if number and class_number(unit_id, code) == number]
+    if found == [fields.AGENT, fields.PARTNER]:
+        agents, partner = holds(unit_id, "R18-4.1"), holds(unit_id, "R19-4.1")
+        found = [fields.AGENT] if agents and not partner else [fields.PARTNER] if partner and not agents else []
     return found[0] if len(found) == 1 else ""
 
 

@@ -228,7 +228,7 @@ def part_names(item: Item) -> list[str]:
 def items_with_part(unit_id: int, serial: str, limit: int) -> list[tuple[ItemPart, Item]]:
     """Return the items of a unit in which a key part of this serial number sits or sat, newest first."""
     wanted = fields.tidy_serial(serial)
-    if len(wanted) < 3:
+    if len(wanted) < 3 or limit < 1:
         return []
     found = (
         select(ItemPart)

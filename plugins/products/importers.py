@@ -28,9 +28,13 @@ class TableImporter(Importer):
     permission = services.IMPORT
     key_column: ClassVar[str]
 
+    def prepare(self, unit_id: int) -> Any:
+        """Return what reading the lines needs to know of the unit, asked once for many lines."""
+        return None
+
     @abstractmethod
-    def read(self, row: Row, today: date) -> Any:
-        """Check one line by itself; raises InvalidData."""
+    def read(self, row: Row, known: Any) -> Any:
+        """Check one line by itself, with what ``prepare`` said; raises InvalidData."""
 
     @abstractmethod
     def judge(self, unit_id: int, plans: Sequence[tuple[Plan, Any]]) -> None:
@@ -43,10 +47,10 @@ class TableImporter(Importer):
     def check_rows(self, unit_id: int, rows: Sequence[Row], memory: dict[str, Any]) -> list[Plan]:
         plans = [Plan(row.line, "create", label=row.values.get(self.key_column, "")) for row in rows]
         readable: list[tuple[Plan, Any]] = []
-        today = local_day(unit_id)
+        known = self.prepare(unit_id)
         for row, plan in zip(rows, plans, strict=True):
             try:
-                read = self.read(row, today)
+                read = self.read(row, known)
             except InvalidData as bad:
                 plan.errors = [(name, text) for name, texts in bad.errors.items() for text in texts]
                 continue
@@ -109,7 +113,7 @@ class ModelImporter(TableImporter):
         SheetColumn("part", _l("Key part"), ("关键件", "关键部件")),
     )
 
-    def read(self, row: Row, today: date) -> ModelRow:
+    def read(self, row: Row, known: Any) -> ModelRow:
         return importing.read_model(row.values)
 
     def judge(self, unit_id: int, plans: Sequence[tuple[Plan, ModelRow]]) -> None:
@@ -155,13 +159,21 @@ class ItemImporter(TableImporter):
         SheetColumn("channel", _l("Sales channel"), ("销售渠道", "渠道")),
         SheetColumn("seller", _l("Seller"), ("销售单位", "经销商名称", "卖方")),
         SheetColumn("proof", _l("Proof of purchase"), ("凭证", "购买凭证", "发票")),
+        SheetColumn("delivered_on", _l("Delivered on"), ("交付日期", "交货日期", "发货日期")),
+        SheetColumn("handed_over_on", _l("Handed over on"), ("交接日期", "验收日期", "移交日期")),
+        SheetColumn("sold_class", _l("Sold by"), ("类别", "产品类别", "销售类别")),
     )
 
-    def read(self, row: Row, today: date) -> ItemRow:
-        return importing.read_item(row.values, today)
+    def prepare(self, unit_id: int) -> tuple[date, dict[str, str]]:
+        return local_day(unit_id), importing.known_classes(unit_id)
+
+    def read(self, row: Row, known: Any) -> ItemRow:
+        today, classes = known
+        return importing.read_item(row.values, today, classes)
 
     def judge(self, unit_id: int, plans: Sequence[tuple[Plan, ItemRow]]) -> None:
         held = importing.look_up(unit_id, [read for _, read in plans])
+        refused = importing.refused_deliveries(unit_id, [read for _, read in plans], held)
         for plan, read in plans:
             model = held.models.get(read.model)
             if model is None:
@@ -171,13 +183,16 @@ class ItemImporter(TableImporter):
             if item is not None:
                 plan.action = "same" if _item_agrees(item, read, held) else "update"
             plan.warnings += list(_warnings(read, model, item, held))
+        for plan, read in plans:
+            plan.errors += [("delivered_on", text) for text in refused.get(read.serial, ())]
 
     def write(self, unit_id: int, values: Sequence[Mapping[str, Any]]) -> None:
         importing.apply_items(unit_id, [_item_row(one) for one in values])
 
 
 def _item_agrees(item: Item, read: ItemRow, held: Held) -> bool:
-    said = {name: getattr(read, name) for name in ("produced_on", "purchased_on", "channel", "proof", "seller")}
+    said = {name: getattr(read, name) for name in (*importing.DAYS, "channel", "proof", "seller")}
+    said["sold_class"] = "" if item.sold_class else read.sold_class
     batch = held.batches.get((item.model_id, read.batch))
     customer = held.customers.get(read.customer)
     same_links = (not read.batch or (batch is not None and batch.id == item.batch_id)) and (
@@ -187,7 +202,7 @@ def _item_agrees(item: Item, read: ItemRow, held: Held) -> bool:
 
 
 def _warnings(read: ItemRow, model: Model, item: Item | None, held: Held) -> Iterator[Any]:
-    _, contradiction = importing.class_of(model.class_hint, read.channel)
+    _, contradiction = importing.class_of(model.class_hint, read.channel, read.sold_class)
     if contradiction and (item is None or not item.sold_class):
         yield _l("Model and sales channel disagree on who sold it: it stays open until somebody settles it")
     if read.customer and read.customer not in held.customers:
@@ -197,11 +212,8 @@ def _warnings(read: ItemRow, model: Model, item: Item | None, held: Held) -> Ite
 
 
 def _item_row(values: Mapping[str, Any]) -> ItemRow:
-    days = {name: date.fromisoformat(values[name]) if values[name] else None for name in _DAYS}
+    days = {name: date.fromisoformat(values[name]) if values[name] else None for name in importing.DAYS}
     return ItemRow(**{**values, **days})
-
-
-_DAYS = ("produced_on", "purchased_on")
 
 
 def all_importers() -> list[Importer]:

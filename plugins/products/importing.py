@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from dataclasses import fields as fields_of
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
-from core.sdk import Customer, Field, InvalidData, clean, clock, normalise, session
+from core.sdk import Customer, Field, InvalidData, clean, clock, local_day, normalise, session
 
-from . import fields, services
+from . import fields, services, shipping
 from .models import Batch, Category, Item, Model
 
 # Words of the files, by code. Full-width and odd spaces are folded before looking.
@@ -38,6 +39,28 @@ CHANNEL_WORDS = {
 PROOF_WORDS = {"有": "yes", "无": "no", "没有": "no", "yes": "yes", "no": "no", "是": "yes", "否": "no"}
 # R18-4.1: made and sold by the company; R18-4.2: made by the company, sold by an agent.
 CLASS_WORDS = {"4.1": fields.OWN, "4.2": fields.AGENT}
+_NUMBERS = {code: number for number, code in CLASS_WORDS.items()}
+# What a file says of an item itself. A bare number means what the unit's clauses say (``known_classes``).
+SOLD_WORDS = {
+    "自产自销": fields.OWN,
+    "自销": fields.OWN,
+    "本公司": fields.OWN,
+    "自有": fields.OWN,
+    "own": fields.OWN,
+    "代理": fields.AGENT,
+    "代理商": fields.AGENT,
+    "agent": fields.AGENT,
+    "合作厂": fields.PARTNER,
+    "合作厂产品": fields.PARTNER,
+    "partner": fields.PARTNER,
+    "合作厂自销": fields.PARTNER_SOLD,
+    "合作厂销售": fields.PARTNER_SOLD,
+    "partner_sold": fields.PARTNER_SOLD,
+    "竞品": fields.COMPETITOR,
+    "同行": fields.COMPETITOR,
+    "competitor": fields.COMPETITOR,
+}
+DAYS = ("produced_on", "purchased_on", "delivered_on", "handed_over_on")
 
 
 @dataclass(frozen=True)
@@ -66,6 +89,9 @@ class ItemRow:
     channel: str = ""
     proof: str = ""
     seller: str = ""
+    delivered_on: date | None = None
+    handed_over_on: date | None = None
+    sold_class: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,8 +140,25 @@ def read_model(cells: Mapping[str, Any]) -> ModelRow:
     )
 
 
-def read_item(cells: Mapping[str, Any], latest: date) -> ItemRow:
+def known_classes(unit_id: int) -> dict[str, str]:
+    """Return the words for classes in a unit's files: names, and the numbers that stand for one class there.
+
+    Where no clause gives numbers, 4.1 and 4.2 mean what they usually do.
+    """
+    words = {**SOLD_WORDS, **{str(label).lower(): code for code, label in fields.SOLD_CLASSES}}
+    numbers = {services.class_number(unit_id, code) for code, _ in fields.SOLD_CLASSES} - {""}
+    if not numbers:
+        return {**words, **CLASS_WORDS}
+    found = {one.lower(): services.sold_class_of(unit_id, one) for one in numbers}
+    return {**words, **{number: code for number, code in found.items() if code}}
+
+
+def read_item(
+    cells: Mapping[str, Any], latest: date, classes: Mapping[str, str] = MappingProxyType(SOLD_WORDS)
+) -> ItemRow:
     """Check one line of the sheet of items; keys are the names of ``ItemRow``. No day after ``latest``.
+
+    ``classes``: the words of the class column (``known_classes``).
 
     Raises:
         InvalidData: with the message of every wrong cell.
@@ -129,10 +172,11 @@ def read_item(cells: Mapping[str, Any], latest: date) -> ItemRow:
         "seller": _text(cells, "seller", 120, errors),
         "channel": _word(cells, "channel", CHANNEL_WORDS, errors),
         "proof": _word(cells, "proof", PROOF_WORDS, errors),
-        "produced_on": _day(cells, "produced_on", errors),
-        "purchased_on": _day(cells, "purchased_on", errors),
+        "sold_class": _word(cells, "sold_class", classes, errors),
+        **{name: _day(cells, name, errors) for name in DAYS},
     }
-    errors = services.date_errors(values["produced_on"], values["purchased_on"], latest) | errors
+    wrong = services.date_errors(values["produced_on"], values["purchased_on"], latest)
+    errors = wrong | fields.delivery_errors(values, latest) | errors
     if errors:
         raise InvalidData(errors)
     return ItemRow(**values)
@@ -210,15 +254,19 @@ def dispute_text(disputed: Mapping[str, Sequence[Any]]) -> str:
     return "; ".join(f"{name}: {' / '.join(map(str, said))}" for name, said in disputed.items())
 
 
-def class_of(hint: str, channel: str) -> tuple[str, str]:
-    """Return (class, contradiction) of an item from its model's class and its own sales channel.
+def class_of(hint: str, channel: str, said: str = "") -> tuple[str, str]:
+    """Return (class, contradiction) of an item from its model's class, its own sales channel and class (``said``).
 
-    The class belongs to the item, so the channel decides; a model's class that says otherwise is a
-    contradiction, which leaves the class empty. Without a channel nothing is known of the item.
+    The class belongs to the item, so what is said of the item decides; a sales channel, or else a model's class,
+    that says otherwise is a contradiction, which leaves the class empty. Without either nothing is known.
     """
+    by_channel = fields.AGENT if channel == "agent" else fields.OWN
+    if said:
+        # A partner's or competitor's product may come by any channel.
+        disputed = channel and said in (fields.OWN, fields.AGENT) and said != by_channel
+        return ("", f"{_NUMBERS[said]} / {channel}") if disputed else (said, "")
     if not channel:
         return "", ""
-    by_channel = fields.AGENT if channel == "agent" else fields.OWN
     by_model = CLASS_WORDS.get(hint, by_channel)
     return (by_channel, "") if by_model == by_channel else ("", f"{hint} / {channel}")
 
@@ -340,7 +388,7 @@ def _update_item(item: Item, said: Mapping[str, Any], held: Held) -> None:
     model = held.models.get(said.get("model") or "")
     if model is not None:
         item.model, item.model_id = model, model.id
-    for name in ("produced_on", "purchased_on", "channel", "proof", "seller"):
+    for name in (*DAYS, "channel", "proof", "seller"):
         if said.get(name) is not None:
             setattr(item, name, said[name])
     batch = held.batches.get((item.model_id, said.get("batch") or ""))
@@ -348,7 +396,24 @@ def _update_item(item: Item, said: Mapping[str, Any], held: Held) -> None:
         item.batch_id = batch.id
     item.customer_id = held.customers.get(said.get("customer") or "") or item.customer_id
     if not item.sold_class:
-        item.sold_class, _ = class_of(item.model.class_hint, item.channel or "")
+        item.sold_class, _ = class_of(item.model.class_hint, item.channel or "", said.get("sold_class") or "")
+
+
+def refused_deliveries(unit_id: int, rows: Sequence[ItemRow], held: Held) -> dict[str, list[Any]]:
+    """Return why deliveries that ``rows`` bring cannot have been, by serial number (R09-5.2.4c, R05-1.2, R05-3.2).
+
+    What was delivered before today is taken over as it was; only from a stopped batch nothing can have left.
+    """
+    today = local_day(unit_id)
+    found: dict[str, list[Any]] = {}
+    for row in rows:
+        item, model = held.items.get(row.serial), held.models.get(row.model)
+        if row.delivered_on is None or (item is not None and item.delivered_on == row.delivered_on):
+            continue
+        batch = held.batches.get((model.id, row.batch)) if model is not None else None
+        if texts := shipping.refusals_of_row(unit_id, row.serial, item, batch, row.delivered_on, today):
+            found[row.serial] = texts
+    return found
 
 
 def _customer_of(one: Merged, held: Held) -> int | None:
@@ -358,7 +423,7 @@ def _customer_of(one: Merged, held: Held) -> int | None:
 def _contradictions(item: Item, one: Merged, held: Held) -> Iterator[tuple[int, str, str]]:
     if one.disputed:
         yield item.id, "item_conflict", dispute_text(one.disputed)
-    _, contradiction = class_of(item.model.class_hint, item.channel)
+    _, contradiction = class_of(item.model.class_hint, item.channel, one.agreed.get("sold_class") or "")
     if contradiction and not item.sold_class:
         yield item.id, "class_conflict", contradiction
     number = one.agreed.get("customer")

@@ -149,6 +149,7 @@ class Item(UnitScoped, Base):
     __tablename__ = "products_item"
     __audited__ = True
     __audit_label__ = "serial"
+    __audit_mask__ = frozenset({"used_by"})
     __audit_words__ = {
         "": _ITEM,
         "serial": _l("Serial number"),
@@ -260,6 +261,8 @@ class FileEntry(UnitScoped, Base):
 
     __tablename__ = "products_entry"
     __audited__ = True
+    # What people say of themselves and others may stand in there.
+    __audit_mask__ = frozenset({"text"})
     __audit_words__ = {
         "": _l("Entry of the product file"),
         "item_id": _ITEM,

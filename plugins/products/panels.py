@@ -13,9 +13,10 @@ from flask_babel import lazy_gettext as _l
 from core.sdk import Badge, Column, Customer, FormSection, Hit, Panel, Record, Tile, current_scope, local_day
 from core.sdk_web import badges_of
 
-from . import fields, services
+from . import fields, history, product_file, services, shipping
 from .admin import class_badge, item_url, record_url
-from .models import Item
+from .models import Item, ItemPart
+from .rights import QUALITY
 
 CASE_LIST = "cases"
 SUBJECT = "products:item"  # what other plugins know items by, for their marks
@@ -32,6 +33,7 @@ def of_record(record: Record) -> list[Panel]:
         "item": item,
         "url": item_url(item),
         "badge": class_badge(item.sold_class),
+        "number": services.class_number(item.unit_id, item.sold_class),
         "marks": badges_of(SUBJECT, [item]).get(item.id, []),
         "earlier": services.records_of_item(item, before=record),
         "flags": services.flags_of_item(item),
@@ -61,6 +63,10 @@ def _warnings(record: Record, item: Any) -> list[str]:
         found.append(_("Bought after this case was received"))
     if not item.purchased_on:
         found.append(_("No purchase date is known"))
+    if item.batch is not None and item.batch.held_at:
+        found.append(_("Its batch is stopped: %(reason)s", reason=item.batch.hold_reason))
+    if item.replaced_by_id:
+        found.append(_("This item was exchanged for another one"))
     return found
 
 
@@ -100,22 +106,33 @@ def _models(rows: Sequence[Any]) -> Mapping[int, str]:
 
 
 def tiles(unit_id: int) -> list[Tile]:
-    """How many items wait for somebody to settle a contradiction."""
-    if not current_scope().may(services.EDIT, unit_id):
-        return []
-    count = services.items_in_doubt(unit_id)
-    if not count:
-        return []
-    return [
-        Tile("flags", _l("Items to be checked"), count, url_for("products_item.index_view", quick="doubt"), "warn")
-    ]
+    """How many items wait for somebody to settle a contradiction; stopped batches that nobody has sealed."""
+    found = []
+    if current_scope().may(services.EDIT, unit_id) and (count := services.items_in_doubt(unit_id)):
+        url = url_for("products_item.index_view", quick="doubt")
+        found.append(Tile("flags", _l("Items to be checked"), count, url, "warn"))
+    if current_scope().may(QUALITY, unit_id) and (count := len(shipping.open_holds(unit_id))):
+        url = url_for("products_batch.index_view", quick="unsealed")
+        found.append(Tile("unsealed", _l("Stopped batches to be sealed"), count, url, "bad"))
+    return found
 
 
 def find_items(unit: Any, text: str, limit: int) -> list[Hit]:
-    """Find items by any part of the serial number, model or product name."""
+    """Find items by any part of the serial number, model or product name, and by the number of a key part."""
     found = services.search_items(unit.id, text, limit)
     marks = badges_of(SUBJECT, found)
-    return [Hit(item.serial, _detail(item, marks.get(item.id, [])), item_url(item)) for item in found]
+    hits = [Hit(item.serial, _detail(item, marks.get(item.id, [])), item_url(item)) for item in found]
+    shown = {item.id for item in found}
+    for part, item in history.items_with_part(unit.id, text, max(limit - len(hits), 0)):
+        if item.id not in shown:
+            shown.add(item.id)
+            hits.append(Hit(item.serial, _part_detail(part, item), item_url(item)))
+    return hits
+
+
+def _part_detail(part: ItemPart, item: Item) -> str:
+    gone = _("taken out on %(day)s", day=part.removed_on.isoformat()) if part.removed_on else ""
+    return " · ".join(text for text in (str(item.model), part.name, part.serial, gone) if text)
 
 
 def _detail(item: Any, marks: Sequence[Badge] = ()) -> str:
@@ -138,6 +155,30 @@ def item_sheet(item: Item) -> dict[str, Any]:
         "produced": _day(item.produced_on),
         "bought": _day(item.purchased_on),
         "served": _day(item.last_service_on),
+        "delivered": _day(item.delivered_on),
+        "handed_over": _day(item.handed_over_on),
+        "number": services.class_number(item.unit_id, item.sold_class),
+        "own_parts": [
+            [
+                part.name,
+                part.part_model,
+                part.serial,
+                part.batch,
+                str(fields.label_of(fields.ORIGINS, part.origin)) if part.origin else "",
+                _day(part.fitted_on),
+                _day(part.removed_on),
+            ]
+            for part in history.parts_of(item)
+        ],
+        "entries": [
+            [
+                str(fields.label_of(fields.ENTRY_KINDS, one.kind)),
+                _day(one.on),
+                one.text,
+                str(one.score) if one.score else "",
+            ]
+            for one in product_file.entries_of(item)
+        ],
         "warranty": item.model.warranty_months,
         "note": item.note,
         "parts": [

@@ -201,7 +201,7 @@ def _keep_entry(
 
 
 def remove_entry(entry_id: object) -> Item:
-    """Take an entry out that was made by mistake; the audit trail keeps what it said. Return its item.
+    """Take an entry out that was made by mistake; the audit trail keeps that it was there. Return its item.
 
     Raises:
         NotFound, NotAllowed.
@@ -257,7 +257,7 @@ def deliver_item(item: Item, raw: Mapping[str, Any]) -> Item:
     require(EDIT, item.unit_id)
     values = clean(fields.delivery_fields(), raw)
     parts = fields.read_item_parts(values["parts"])
-    session().refresh(item, with_for_update=True)
+    shipping.lock_row(item)
     if item.delivered_on is not None:
         text = _l("This item was delivered on %(day)s already", day=item.delivered_on.isoformat())
         raise Refused([Refusal("products.delivered", text)])

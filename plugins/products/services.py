@@ -136,6 +136,11 @@ def customer_name(item: Item) -> str:
     return item.customer.name
 
 
+def user_name(item: Item) -> str:
+    """Return who uses an item; '' for nobody known, and for who may not see customers."""
+    return item.used_by if current_scope().may("customer.view", item.unit_id) else ""
+
+
 def items_of_customer(customer_id: int, limit: int = ITEMS_SHOWN) -> list[Item]:
     """Return the newest items of a customer, with their models."""
     found = (
@@ -199,6 +204,14 @@ def models_in_full(ids: Sequence[int]) -> dict[int, Model]:
 def items_in_full(ids: Sequence[int]) -> dict[int, Item]:
     """Return items by id with model, batch and customer, in one select for a whole page."""
     return {one.id: one for one in session().scalars(_with_names().where(Item.id.in_(ids)))}
+
+
+def serials_of(ids: Sequence[int]) -> dict[int, str]:
+    """Return the serial numbers of items by id, in one select for a whole page."""
+    if not ids:
+        return {}
+    found = session().execute(select(Item.id, Item.serial).where(Item.id.in_(ids)))
+    return {row.id: row.serial for row in found}
 
 
 def model_codes(ids: Sequence[int]) -> dict[int, str]:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import inspect as inspect_model
 from sqlalchemy import or_, select
 from sqlalchemy.orm import joinedload
 
@@ -67,7 +68,7 @@ def require_shipping(item: Item, on: date) -> None:
         Refused: no passed inspection before shipping (R05-1.2, R05-3.2); its batch is stopped (R09-5.2.4c).
     """
     if item.batch is not None:
-        _lock(item.batch)  # it may be stopped this very moment
+        lock_row(item.batch)  # it may be stopped this very moment
     require_clause(SHIP, item.unit_id, goods_of([item], on)[item.id])
 
 
@@ -76,9 +77,38 @@ def require_acceptance(item: Item, on: date) -> None:
     require_clause(ACCEPT, item.unit_id, goods_of([item], on)[item.id])
 
 
+def refusals_of_row(
+    unit_id: int, serial: str, item: Item | None, batch: Batch | None, on: date, today: date
+) -> list[Any]:
+    """Return why a delivery that a file tells of cannot have been; what lies in the past needs no inspection."""
+    goods = Goods(
+        serial=serial,
+        on=on,
+        inspections={FINAL: True} if on < today else _stages_of(item, batch),
+        held_on=local_day(unit_id, batch.held_at) if batch is not None and batch.held_at else None,
+        hold_reason=batch.hold_reason if batch is not None else "",
+        batch=batch.number if batch is not None else "",
+    )
+    try:
+        require_clause(SHIP, unit_id, goods)
+    except Refused as bad:
+        return bad.texts()
+    return []
+
+
+def _stages_of(item: Item | None, batch: Batch | None) -> dict[str, bool]:
+    """The newest inspections of one thing. Files seldom tell of today's deliveries, so one by one will do."""
+    found = _newest([item.id] if item is not None else [], [batch.id] if batch is not None else [])
+    stages: dict[str, bool] = {}
+    for kind in ("batch", "item"):
+        stages |= {stage: passed for (one, _key, stage), passed in found.items() if one == kind}
+    return stages
+
+
 def goods_of(items: Sequence[Item], on: date) -> dict[int, Goods]:
     """Return what the gates need to know of items by id: two selects for any number of items."""
-    found = _newest(items)
+    batches = sorted({item.batch_id for item in items if item.batch_id is not None})
+    found = _newest([item.id for item in items], batches)
     return {item.id: _goods(item, on, found) for item in items}
 
 
@@ -102,10 +132,8 @@ def _goods(item: Item, on: date, found: Mapping[tuple[str, int | None, str], boo
     )
 
 
-def _newest(items: Sequence[Item]) -> dict[tuple[str, int | None, str], bool]:
+def _newest(ids: Sequence[int], batches: Sequence[int]) -> dict[tuple[str, int | None, str], bool]:
     found: dict[tuple[str, int | None, str], bool] = {}
-    ids = [item.id for item in items]
-    batches = sorted({item.batch_id for item in items if item.batch_id is not None})
     for kind, column, wanted in (("item", Inspection.item_id, ids), ("batch", Inspection.batch_id, batches)):
         if not wanted:
             continue
@@ -154,7 +182,7 @@ def hold_batch(batch: Batch, reason: str) -> Batch:
         NotAllowed. InvalidData: no reason. Refused: it is stopped already.
     """
     reason = _reason(batch, reason)
-    _lock(batch)
+    lock_row(batch)
     if batch.held_at is not None:
         raise Refused([Refusal("products.held", _l("This batch is stopped already"))])
     batch.held_at, batch.hold_reason, batch.sealed_at = clock.now(), reason, None
@@ -169,7 +197,7 @@ def seal_batch(batch: Batch) -> Batch:
         NotAllowed. Refused: it is not stopped.
     """
     require(QUALITY, batch.unit_id)
-    _lock(batch)
+    lock_row(batch)
     _require_held(batch)
     batch.sealed_at = batch.sealed_at or clock.now()
     session().flush()
@@ -183,7 +211,7 @@ def release_batch(batch: Batch, reason: str) -> Batch:
         NotAllowed. InvalidData: no reason. Refused: it is not stopped.
     """
     reason = _reason(batch, reason)
-    _lock(batch)
+    lock_row(batch)
     _require_held(batch)
     batch.held_at = batch.sealed_at = None
     batch.hold_reason = reason
@@ -191,9 +219,12 @@ def release_batch(batch: Batch, reason: str) -> Batch:
     return batch
 
 
-def _lock(batch: Batch) -> None:
+def lock_row(row: Any) -> None:
+    """Lock a row until the transaction ends and read it anew."""
+    model = type(row)
     session().flush()
-    session().refresh(batch, with_for_update=True)
+    session().execute(select(model.id).where(model.id == row.id).with_for_update())
+    session().refresh(row, [one.key for one in inspect_model(model).column_attrs])
 
 
 class Sealing(NamedTuple):

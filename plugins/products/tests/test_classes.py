@@ -57,9 +57,23 @@ def test_a_unit_may_number_its_classes_itself(office: Office) -> None:
     with in_scope(office.unit):
         assert competitor_numbers(office.unit.id) == {"9.9"}
         assert sold_class_of(office.unit.id, "A") == "own"
-        # Two classes share 4.2: the number alone does not tell.
+        # Agents' and partner's items share 4.2: the number alone does not tell.
         assert sold_class_of(office.unit.id, "4.2") == ""
         assert sold_class_of(office.unit.id, "") == ""
+
+
+def test_the_regulation_in_force_tells_whose_class_4_2_is(office: Office) -> None:
+    office.clause("R18-4.1")
+    with in_scope(office.unit):
+        assert sold_class_of(office.unit.id, "4.2") == "agent"
+    office.clause_settings_gone()
+    office.clause("R19-4.1")
+    with in_scope(office.unit):
+        assert sold_class_of(office.unit.id, "4.2") == "partner"
+    office.clause_settings_gone()
+    office.clause("R13-4.2")
+    with in_scope(office.unit):
+        assert sold_class_of(office.unit.id, "4.2") == "competitor"
 
 
 def test_a_competitor_is_one_only_where_the_unit_treats_it_so(office: Office) -> None:
