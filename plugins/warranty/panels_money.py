@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from flask import url_for
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import joinedload, lazyload
 
 from core.sdk import (
     Charge,
@@ -32,6 +32,8 @@ from . import invoices, ledger, receipts, statements, values
 from .models import Invoice, InvoiceLine, Receipt, ReceiptLine
 from .rights import COLLECT, FINANCE, MONEY
 
+_RECEIPT_OF: Any = cast(Any, Record).warranty_receipt
+_INVOICE_OF: Any = cast(Any, Record).warranty_invoice
 _TONES = {"collected": "warn", "handed_in": "info", "confirmed": "good", "requested": "info", "issued": "good"}
 
 
@@ -113,20 +115,25 @@ def _papers_of(record: Record) -> list[tuple[Record, Decimal | None]]:
     billed = select(InvoiceLine.invoice_id).join(Charge, Charge.id == InvoiceLine.charge_id).where(mine)
     at_case = select(Receipt.id).where(Receipt.case_id == record.id)
     rows = (
-        select(Record, Receipt, Invoice)
-        .outerjoin(Receipt, Receipt.id == Record.id)
-        .outerjoin(Invoice, Invoice.id == Record.id)
+        select(Record)
         .where(Record.id.in_(paid) | Record.id.in_(billed) | Record.id.in_(at_case))
+        .options(
+            joinedload(_RECEIPT_OF).options(lazyload(Receipt.record)),
+            joinedload(_INVOICE_OF).options(lazyload(Invoice.record)),
+        )
         .order_by(Record.id)
         .limit(100)
+        .execution_options(populate_existing=True)
     )
-    return [(one, _amount(one, receipt, invoice)) for one, receipt, invoice in session().execute(rows)]
+    return [(one, _amount(one)) for one in session().scalars(rows)]
 
 
-def _amount(record: Record, receipt: Receipt | None, invoice: Invoice | None) -> Decimal | None:
+def _amount(record: Record) -> Decimal | None:
+    found: Any = record
+    receipt, invoice = found.warranty_receipt, found.warranty_invoice
     if receipt is not None:
-        return receipt.amount if receipts.may_see(record, receipt) else None
-    return invoice.amount if invoice is not None and invoices.may_see(record) else None
+        return Decimal(receipt.amount) if receipts.may_see(record, receipt) else None
+    return Decimal(invoice.amount) if invoice is not None and invoices.may_see(record) else None
 
 
 def paid_lines(receipt_id: int) -> Sequence[tuple[str, Charge, Decimal]]:
