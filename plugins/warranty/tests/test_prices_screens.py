@@ -73,7 +73,7 @@ def test_a_tariff_from_the_empty_form_to_its_release(desk: Desk) -> None:
     assert "Save the draft to see what a visit would cost." in desk.get(f"{TARIFFS}new/")
     editor = desk.post(f"{TARIFFS}new/", raw("2026-07-01"))
     page = desk.get(editor)
-    assert "2,960.00" in page and "4 × 150.00" in page  # the worked example
+    assert "2,960.00" in page and "4 × ¥150.00" in page  # the worked example
     key = re.search(r"id=(\d+)", editor)
     assert key is not None
     again = desk.post(editor, {**raw("2026-07-01", lodging_amount="160"), "version": version_on(page)})
