@@ -15,12 +15,12 @@ from core.sdk import InvalidData, Record, effective, holds, local_day, setting
 from plugins.products import services as products
 
 from . import contracts, decisions, prices, pricing, settings, standing, values
-from .fee_clauses import ALL_FREE, CLAUSES, MATERIAL_ONLY, PARTIAL
+from .fee_clauses import ALL_FREE, CLAUSES, MATERIAL_ONLY, PARTIAL, PARTS
 from .pricing import Basis
 from .values import Plan, PlanPart, PricedLine
 
-# What the clauses that give the pricing of parts to finance are called; the first in force is named.
-FINANCE_PRICES = ("R17-3.5", "R18-3.5", "R19-3.5")
+# By these the prices of parts are finance's; the first in force is named.
+FINANCE_PRICES = ("R17-3.5", "R18-3.5", "R19-3.5", *PARTS)
 MOST_PARTS, MOST_QUANTITY = 200, Decimal(99999)
 PARTNER_WORDS = ("partner", "合作方", "合作厂", "韩方")
 COMMA = re.compile(r"[,，、;；\t]")
@@ -103,13 +103,7 @@ def _parts(unit_id: int, text: str, at: datetime) -> tuple[PlanPart, ...]:
     for one in typed:
         price = known.get(one.number)
         if price is None:
-            text_ = _l(
-                "Line %(line)d: finance has set no price for %(part)s (clause %(clause)s)",
-                line=one.line,
-                part=one.number,
-                clause=clause,
-            )
-            raise InvalidData({"parts": text_})
+            raise _bad_line(one.line, _l("finance has set no price for %(part)s", part=one.number), clause)
         found.append(PlanPart(one.number, price.name, one.quantity, price.price, one.partner, price.small))
     return tuple(found)
 
@@ -119,24 +113,29 @@ def _read_line(place: int, line: str, clause: str) -> _Typed:
     number, *more = [one.strip() for one in COMMA.split(line.strip())]
     words = [one for one in more if one]
     if not number or len(number) > 60:
-        raise InvalidData({"parts": _l("Line %(line)d: a part number is expected first", line=place)})
+        raise _bad_line(place, _l("a part number is expected first"))
     quantity = _quantity(place, words.pop(0) if words else "1")
     partner = bool(words) and words[0].lower() in PARTNER_WORDS
     rest = words[1:] if partner else words
     if not rest:
         return _Typed(place, number, quantity, partner)
     if _decimal(rest[0].lstrip("¥￥").rstrip("元")) is not None:
-        text = _l("Line %(line)d: prices come from finance (clause %(clause)s)", line=place, clause=clause)
+        raise _bad_line(place, _l("prices come from finance"), clause)
+    raise _bad_line(place, _l("“%(word)s” is not understood", word=rest[0][:40]))
+
+
+def _bad_line(place: int, what: Any, clause: str = "") -> InvalidData:
+    if clause:
+        text = _l("Line %(line)d: %(what)s (clause %(clause)s)", line=place, what=what, clause=clause)
     else:
-        text = _l("Line %(line)d: “%(word)s” is not understood", line=place, word=rest[0][:40])
-    raise InvalidData({"parts": text})
+        text = _l("Line %(line)d: %(what)s", line=place, what=what)
+    return InvalidData({"parts": text})
 
 
 def _quantity(place: int, text: str) -> Decimal:
     number = _decimal(text)
     if number is None or not 0 < number <= MOST_QUANTITY or number != number.quantize(Decimal("0.001")):
-        text_ = _l("Line %(line)d: a quantity up to %(most)s is expected", line=place, most=MOST_QUANTITY)
-        raise InvalidData({"parts": text_})
+        raise _bad_line(place, _l("a quantity up to %(most)s is expected", most=MOST_QUANTITY))
     return number
 
 
@@ -149,7 +148,8 @@ def _decimal(text: str) -> Decimal | None:
 
 
 def _finance_clause(unit_id: int, at: datetime) -> str:
-    return next((one for one in FINANCE_PRICES if holds(unit_id, one, at)), FINANCE_PRICES[0])
+    """Return the clause by which prices of parts are finance's, '' where none in force says so."""
+    return next((one for one in FINANCE_PRICES if holds(unit_id, one, at)), "")
 
 
 # --- what it rests on ------------------------------------------------------------------------------
