@@ -41,7 +41,7 @@ _HEAD = (
 )
 # What is asked only about work on a competitor's product.
 _COMPETITORS = frozenset(one.name for one in PLAN_FIELDS if SHOWN in one.options)
-PAYERS = ((pricing.CUSTOMER, _l("Customer")), (pricing.COMPANY, _l("Company")))
+PAYERS = ((pricing.CUSTOMER, _l("Customer")), (pricing.COMPANY, _l("Our company")))
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def test_a_result_may_be_chosen_and_in_warranty_we_bear_it(sqlite_app: Any) -> N
     client = signed_in(sqlite_app, make_shop(sqlite_app, *R13, "R13-5.1.1.1"))
     page = seen(ask(client, **TRIP, result="in_warranty"))
     assert "Free of charge" in page and "R13-5.1.1.1" in page
-    assert "Customer ¥0.00" in page and "Company ¥3,960.00" in page
+    assert "Customer ¥0.00" in page and "Our company ¥3,960.00" in page
 
 
 def test_a_serial_number_brings_its_class_and_its_warranty(sqlite_app: Any) -> None:
