@@ -181,6 +181,19 @@ def exchange(
     return add_event(new_item, EXCHANGED, on, source=f"{source}:new", **told, until=left, **_anew(new_item, on))
 
 
+def extend_step(step: Step) -> None:
+    """The last service before the end failed: the item's term is extended, once for a case (R22-1.W6b).
+
+    Raises:
+        InvalidData: the case is about no item on file. Refused: as ``extend``.
+    """
+    record = step.record
+    item, on = _item_of(record, "reason"), local_day(record.unit_id, step.at)
+    extend(item, on, source=f"record:{record.id}:extended", record=record, reason=step.values.get("reason") or "")
+    until = covered_until(cover.cover_of(item))
+    step.values["until"] = until.isoformat() if until else ""
+
+
 def repaired(record: Record) -> None:
     """A case was solved: repaired goods keep their free repair (R07-7.1). Called when it is.
 

@@ -96,7 +96,7 @@ def test_who_may_not_see_warranty_sees_no_mark_and_no_page(sqlite_app: Flask) ->
 
 def test_marks_stand_wherever_a_serial_number_shows(app: Flask) -> None:
     desk = Desk(app, "R07-3.1")
-    customer = add_customer(desk.shop.unit)
+    customer = add_customer(desk.shop.unit, "K00001")
     key = sell(desk.shop, purchased_on=DAY, customer_id=str(customer))
     words = "Out of warranty since 2024-06-15"
     item = desk.get(f"/admin/products/items/details/?id={key}")
@@ -105,7 +105,7 @@ def test_marks_stand_wherever_a_serial_number_shows(app: Flask) -> None:
     for page in (
         "/admin/products/items/",
         f"/admin/customers/details/?id={customer}",
-        f"/admin/record/{record_id}/",
+        f"/admin/record/{record_id}",
         "/admin/search/?q=RB18A",
     ):
         assert words in desk.get(page), page
@@ -141,11 +141,9 @@ def test_the_whole_history_shows_and_an_entry_may_be_withdrawn(app: Flask) -> No
     assert "2028-11-20" not in page and "录错了" in page and "Withdrawn" in page and "水泵" in page
     other = Desk(app)
     assert other.client.post("/p/warranty/events/withdraw", data={"id": key, "reason": "x"}).status_code == 404
-    plain = Desk(app, permissions=(rights.VIEW,))
     plain_user = helpers.make_user(desk.shop.unit, (rights.VIEW,), locale="en")
     client = helpers.login(app.test_client(), plain_user)
     assert client.post("/p/warranty/events/withdraw", data={"id": key, "reason": "x"}).status_code == 403
-    assert plain is not None
 
 
 @pytest.mark.clause("R22-1.W6b")
@@ -288,8 +286,9 @@ def test_the_api_reads_and_writes_terms_and_reads_covers(app: Flask) -> None:
     row = made.get_json()
     row = row.get("data", row)
     assert api.post("/warranty/terms", {**body, "name": "错", "months": 0}).status_code == 422
-    changed = api.patch(f"/warranty/terms/{row['id']}", {"months": 36}, If_Match=f'"{row["version"]}"')
-    assert changed.status_code in (200, 428), changed.text
+    address = f"/warranty/terms/{row['id']}"
+    changed = api.patch(address, {"months": 36}, If_Match=api.get(address).headers["ETag"])
+    assert changed.status_code == 200, changed.text
     found = api.get(f"/warranty/cover?serial={SERIAL}").get_json()
     item = (found.get("data") or found.get("items"))[0]
     assert item["in_warranty"] is True and item["covered_until"] >= "2028-11-14"
