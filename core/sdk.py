@@ -3,6 +3,7 @@
 from core.cases.models import Case
 from core.customers.identity import read_company_code
 from core.customers.models import Customer, CustomerAddress, CustomerContact, CustomerPhone
+from core.customers.services import on_erase as on_customer_erased
 from core.customers.services import summary as customer_summary
 from core.documents import services as documents
 from core.kernel import clock, jobs, search
@@ -220,6 +221,7 @@ __all__ = [
     "money_math",
     "normalise",
     "notify",
+    "on_customer_erased",
     "on_refusal",
     "penalties",
     "perform",

@@ -319,6 +319,7 @@ class Quote(UnitScoped, Base):
     __tablename__ = "warranty_quote"
     __audited__ = True
     __audit_label__ = "number"
+    __audit_mask__ = frozenset({"answered_by", "evidence"})
     __audit_words__ = {
         "": _l("Quote"),
         "record_id": _RECORD,

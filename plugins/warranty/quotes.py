@@ -44,6 +44,7 @@ from core.sdk import (
     fetch_visible,
     local_day,
     lock,
+    on_customer_erased,
     session,
     setting,
     tell_of_fact,
@@ -606,3 +607,13 @@ def waiting(unit_id: int) -> int:
         )
     )
     return cast(int, session().scalar(open_ones))
+
+
+def forget_answers(customer_ids: Sequence[int]) -> None:
+    """Take who agreed, and what shows it, off the quotes of erased customers; that they agreed stays."""
+    of_them = select(Record.id).where(Record.customer_id.in_(list(customer_ids)))
+    for quote in session().scalars(select(Quote).where(Quote.record_id.in_(of_them))):
+        quote.answered_by = quote.evidence = ""
+
+
+on_customer_erased(forget_answers)

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from core.customers.services import erase_customer
+from core.kernel.audit import Audit
 from core.kernel.errors import Conflict, InvalidData, NotFound, Refused
 from core.records.attachments import attach
 from core.records.models import Attachment
-from core.sdk import Record, approvals, charges, clock, perform, session, transaction
+from core.sdk import Customer, Record, approvals, charges, clock, perform, session, transaction
 from plugins.warranty import quotes, values
 from plugins.warranty.tests.scene_prices import add_tariff
 from plugins.warranty.tests.scene_quotes import (
@@ -243,6 +245,19 @@ def test_a_refusal_needs_a_reason_and_leads_nowhere_by_itself(desk: Desk) -> Non
     desk.do(key, "warranty:send", {"by": "phone"})
     desk.do(key, "warranty:consent", AGREED)
     desk.at_work(key)
+
+
+def test_with_the_customer_who_agreed_is_forgotten(desk: Desk) -> None:
+    key = desk.told()
+    desk.do(key, "warranty:consent", {**AGREED, "evidence": "来电 13112355344"})
+    with desk.acting() as work:
+        customer = work.scalars(select(Customer).join(Record).where(Record.id == key)).one()
+        erase_customer(customer, "客户要求")
+        logged = work.scalars(select(Audit.after).where(Audit.subject_type == "warranty_quote")).all()
+        work.commit()
+    quote = desk.quote(key)
+    assert (quote.state, quote.answered_by, quote.evidence) == (values.CONSENTED, "", "")
+    assert logged and "马林" not in str(logged) and "13112355344" not in str(logged)
 
 
 # --- waiver --------------------------------------------------------------------------------------
