@@ -43,12 +43,11 @@ from .values import ItemFacts, WarrantyLine
 NATURES = frozenset({"repair", "replacement", "return"})
 # Which clause says that no answer counts as admitting, by the setting ``tender.variant`` (E13).
 ADMISSION = {"W": "R22-1.W1e", "R": "R22-1.R5"}
+KEPT = "warranty_competitor"
 SAME_DAY = "R22-4.4b"
 ANSWERS, ARRIVAL = ("responded", "contacted", "answered"), "arrived"
 # Steps and facts after which an answer or an arrival may have come too late, or have been in time after all.
-_TELLING = frozenset(
-    {"contact", "answer", "arrive", *(f"fact:{kind}" for kind in (*ANSWERS, ARRIVAL)), "classify", "register"}
-)
+_TELLING = frozenset({"contact", "answer", "arrive", *(f"fact:{kind}" for kind in (*ANSWERS, ARRIVAL))})
 _READ = (
     *coverage.CLASS_CLAUSES,
     *coverage.COMPETITOR_CLAUSES,
@@ -117,8 +116,15 @@ def _class_of(record: Record, item: Any) -> str:
 
 
 def is_competitor(record: Record) -> bool:
-    """Tell whether a record is about a competitor's product (R13-4.2, R19-4.4)."""
-    return _is_competitor(record, products.item_of_record(record))
+    """Tell whether a record is about a competitor's product (R13-4.2, R19-4.4).
+
+    Many fields of one form ask: the answer is kept in the session until the record changes.
+    """
+    kept = session().info.setdefault(KEPT, {})
+    key = (record.id, record.version)
+    if key not in kept:
+        kept[key] = _is_competitor(record, products.item_of_record(record))
+    return bool(kept[key])
 
 
 def _is_competitor(record: Record, item: Any) -> bool:
