@@ -296,6 +296,7 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         "setting_id": str(setting),
         "code": "hotel",
         "size": "wide",
+        "customer_id": customers[0],
     }
     scene.words |= {
         "notice": str(notice),

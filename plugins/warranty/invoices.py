@@ -42,6 +42,7 @@ from core.sdk import (
     may,
     money_math,
     normalise,
+    on_erase,
     publish,
     read_company_code,
     remember_answer,
@@ -351,6 +352,16 @@ TRANSITIONS = (
 WORKFLOW = make_workflow(REQUESTED, STATES, TRANSITIONS, FACT_KINDS)
 
 
+def forget_buyers(customer_ids: Sequence[int]) -> None:
+    """Drop how erased customers were reached; buyer and tax number stay, since the books must keep invoices."""
+    rows = select(Invoice).join(Record, Record.id == Invoice.id).where(Record.customer_id.in_(customer_ids))
+    for one in session().scalars(rows):
+        one.mailbox = one.address = one.bank = ""
+
+
+on_erase(forget_buyers)
+
+
 # --- reading -------------------------------------------------------------------------------------
 
 
@@ -395,16 +406,6 @@ def is_settled(record_id: int) -> bool:
 def may_see(record: Record) -> bool:
     """Tell whether the actor may see what is on an invoice."""
     return may(MONEY, record.unit_id)
-
-
-def get_invoice(raw_id: object) -> Record:
-    """Return an invoice request by an id from a request.
-
-    Raises:
-        NotFound: no such request, or not for this actor.
-    """
-    record = fetch(Record, raw_id, query=select(Record).where(Record.type == CODE))
-    return record if may_see(record) else fetch(Record, None)
 
 
 def detail(record: Record) -> Invoice:

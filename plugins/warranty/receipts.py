@@ -41,6 +41,7 @@ from core.sdk import (
     make_workflow,
     may,
     money_math,
+    on_erase,
     publish,
     remember_answer,
     require,
@@ -76,7 +77,7 @@ FIELDS = (
     Field("means", "choice", _l("Means of payment"), True, values.RECEIPT_MEANS),
     Field("payer_name", "text", _l("Paid by"), max_length=120),
     Field("reference", "text", _l("Reference"), max_length=80, help=_l("Number of the transfer, slip or cheque")),
-    Field("at", "moment", _l("Received at"), help=_l("Leave empty for the present time")),
+    Field("at", "moment", _l("Collected at"), help=_l("Leave empty for the present time")),
     Field("round_off", "bool", _l("Ask for the rest to be rounded off")),
 )
 # Beside the form: what it is about. Screens fill these in themselves.
@@ -405,7 +406,7 @@ def _ask_rounding(unit_id: int, ids: Sequence[int]) -> None:
             subject=f"{ROUNDING}:{one.id}",
             title={"zh": f"抹零：{label['zh']}", "en": f"Rounding off: {label['en']}"},
             position=ROUNDING_POSITION,
-            reason=str(_("Rounding off when the money was collected")),
+            reason=_("Rounding off when the money was collected"),
             amount=one.rest,
             record=session().get_one(Record, one.charge.record_id),
         )
@@ -427,6 +428,16 @@ def rounding_decided(approval: Any) -> None:
 approvals.handlers[ROUNDING] = rounding_decided
 
 
+def forget_payers(customer_ids: Sequence[int]) -> None:
+    """Drop who paid from the receipts of erased customers; the sums stay."""
+    rows = select(Receipt).join(Record, Record.id == Receipt.id).where(Record.customer_id.in_(customer_ids))
+    for one in session().scalars(rows.where(Receipt.payer_name != "")):
+        one.payer_name = ""
+
+
+on_erase(forget_payers)
+
+
 # --- reading -------------------------------------------------------------------------------------
 
 
@@ -436,17 +447,6 @@ def may_see(record: Record, detail: Receipt | None = None) -> bool:
         return True
     found = detail if detail is not None else detail_of(record)
     return found is not None and found.collector_id is not None and found.collector_id == current_scope().actor_id
-
-
-def get_receipt(raw_id: object) -> Record:
-    """Return a receipt by an id from a request, for whoever may see its amounts.
-
-    Raises:
-        NotFound: no such receipt, or not for this actor.
-    """
-    query = select(Record).where(Record.type == CODE)
-    record = fetch(Record, raw_id, query=query)
-    return record if may_see(record) else fetch(Record, None)
 
 
 def unsettled_of(record_id: int) -> bool:

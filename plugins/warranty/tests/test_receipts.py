@@ -10,9 +10,22 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from core.customers.services import erase_customer
 from core.rules.approval_models import Approval
 from core.rules.obligation_models import Obligation
-from core.sdk import InvalidData, NotAllowed, NotFound, Record, Refused, approvals, charges, clock, perform, session
+from core.sdk import (
+    Customer,
+    InvalidData,
+    NotAllowed,
+    NotFound,
+    Record,
+    Refused,
+    approvals,
+    charges,
+    clock,
+    perform,
+    session,
+)
 from plugins.warranty import ledger, receipts, rights
 from plugins.warranty.models import Receipt
 from plugins.warranty.tests.scene_money import ALL, NOVEMBER, Place, make_place
@@ -300,6 +313,17 @@ def test_a_case_is_not_archived_while_its_money_is_in_hand(place: Place) -> None
 
 
 FINISH = ("classify", "plan", "assign", "accept", "start", "solve", "send_result", "confirm")
+
+
+def test_of_an_erased_customer_nobody_is_named_and_the_sums_stay(place: Place) -> None:
+    key = place.case("100")
+    receipt = take(place, key, "100", payer_name="张三")
+    with place.acting() as work:
+        customer = work.get_one(Customer, place.customer_of(key))
+        erase_customer(customer, "本人要求")
+        work.commit()
+        detail = work.scalars(select(Receipt).where(Receipt.id == receipt)).one()
+        assert (detail.payer_name, detail.amount) == ("", Decimal("100.00"))
 
 
 # --- at once -------------------------------------------------------------------------------------
