@@ -163,7 +163,7 @@ TARIFF_ITEMS: Choices = (
     (LABOUR, _l("Labour")),
     (HANDLING, _l("Handling fee")),
     (FREIGHT, _l("Freight")),
-    (INSTALLATION, _l("Installation")),
+    (INSTALLATION, _l("Installation fee")),
 )
 LINE_LABELS = {
     TRANSPORT: {"zh": "交通费", "en": "Travel"},
