@@ -42,7 +42,7 @@ from core.sdk import (
     may,
     money_math,
     normalise,
-    on_erase,
+    on_customer_erased,
     publish,
     read_company_code,
     remember_answer,
@@ -359,7 +359,7 @@ def forget_buyers(customer_ids: Sequence[int]) -> None:
         one.mailbox = one.address = one.bank = ""
 
 
-on_erase(forget_buyers)
+on_customer_erased(forget_buyers)
 
 
 # --- reading -------------------------------------------------------------------------------------

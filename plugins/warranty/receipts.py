@@ -41,7 +41,7 @@ from core.sdk import (
     make_workflow,
     may,
     money_math,
-    on_erase,
+    on_customer_erased,
     publish,
     remember_answer,
     require,
@@ -435,7 +435,7 @@ def forget_payers(customer_ids: Sequence[int]) -> None:
         one.payer_name = ""
 
 
-on_erase(forget_payers)
+on_customer_erased(forget_payers)
 
 
 # --- reading -------------------------------------------------------------------------------------
