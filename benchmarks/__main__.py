@@ -9,7 +9,20 @@ import argparse
 
 from core.kernel import exporting
 
-from . import api, clocks, compliance, documents, lists, notices, obligations, others, outbox, over_http, replay
+from . import (
+    api,
+    clocks,
+    compliance,
+    documents,
+    lists,
+    notices,
+    obligations,
+    others,
+    outbox,
+    over_http,
+    replay,
+    warranty,
+)
 from .scene import postgres_answers, scene
 
 
@@ -28,7 +41,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=2000, help="messages of the outbox")
     parser.add_argument(
         "--only",
-        default="create,api,lists,import,export,start,hooks,clocks,steps,obligations,compliance,replay,notices,documents,outbox",
+        default="create,api,lists,import,export,start,hooks,clocks,steps,obligations,compliance,replay,notices,documents,outbox,warranty",
     )
     args = parser.parse_args()
     parts = set(args.only.split(","))
@@ -36,6 +49,9 @@ def main() -> None:
         for what, rate in clocks.measure():
             print(f"{what:<46}{rate:>10,.0f} a second", flush=True)
         parts.discard("clocks")
+    if "warranty" in parts:
+        for what, rate in warranty.coverage_lines():
+            print(f"{what:<46}{rate:>10,.0f} a second", flush=True)
     if "export" in parts:
         for file_type in exporting.FILE_TYPES:
             rate, grown = others.exported(args.export_rows, file_type)
@@ -96,6 +112,9 @@ def run(kind: str, args: argparse.Namespace, parts: set[str]) -> None:
     if "outbox" in parts:
         with scene(kind) as place:
             show(outbox.measure(place, args.messages))
+    if "warranty" in parts:
+        with scene(kind) as place:
+            show(warranty.measure(place))
     if "replay" in parts:
         with scene(kind) as place:
             seconds, raw, grown = replay.measure(place, args.replayed)
