@@ -21,6 +21,7 @@ from plugins.warranty import quotes, values
 from plugins.warranty.tests.scene_prices import add_tariff
 from plugins.warranty.tests.scene_quotes import (
     AGREED,
+    ALL,
     MONDAY,
     R17,
     SHORT,
@@ -33,7 +34,7 @@ from plugins.warranty.tests.scene_quotes import (
     make_desk,
 )
 from tests.casework import shape
-from tests.helpers import in_scope, make_unit
+from tests.helpers import in_scope, login, make_unit, make_user
 
 ZERO = Decimal("0.00")
 
@@ -596,3 +597,31 @@ def test_every_amount_of_a_charge_is_in_its_quote(one_desk: Desk) -> None:
     key = one_desk.quoted()
     assert sum(one.amount for one in one_desk.charges(key)) == one_desk.quote(key).total == TOTAL
     assert approvals.handlers[quotes.WAIVER_SUBJECT] is quotes.waiver_decided
+
+
+# --- on the screens --------------------------------------------------------------------------------
+
+
+def test_from_quote_to_work_on_the_case_page(sqlite_app: Any) -> None:
+    desk = make_desk(sqlite_app)
+    key = desk.case()
+    client = login(sqlite_app.test_client(), make_user(desk.unit, ALL), unit=desk.unit)
+    page = f"/admin/record/{key}/"
+
+    def do(step: str, **given: str) -> Any:
+        assert "<form" in client.get(f"{page}do/{step}").text
+        return client.post(f"{page}do/{step}", data={"version": str(shape(key)["record"]["version"]), **given})
+
+    wrong = do("warranty:quote", means="remote")
+    assert wrong.status_code == 422 and "book our own cost instead" in wrong.text
+    assert do("warranty:quote", **VISIT).status_code == 302
+    early = do("warranty:consent", **AGREED)
+    assert early.status_code in (409, 422) and "has not been told the fees yet" in early.text
+    assert do("warranty:send", by="wechat").status_code == 302
+    bare = do("warranty:consent", means="wechat", who="马林")
+    assert bare.status_code == 422 and "put the file on the case first" in bare.text
+    assert do("warranty:consent", means="wechat", who="马林", evidence="微信 3月2日").status_code == 302
+    assert desk.quote(key).state == values.CONSENTED
+    shown = client.get(page.rstrip("/"))
+    assert shown.status_code == 200 and desk.quote(key).number in shown.text
+    desk.at_work(key)
