@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 
 from sqlalchemy import insert, select, text
@@ -15,6 +16,7 @@ from core.units.models import Unit
 from core.units.switches import enable
 from plugins.products.models import Item, Model
 from plugins.warranty import cover, terms, values
+from plugins.warranty.coverage import Situation, judge
 from plugins.warranty.models import ItemEvent
 from plugins.warranty.values import EventFacts, ItemFacts, TermRule
 
@@ -30,6 +32,7 @@ RULES = (
     TermRule(60, values.KEY_PART, values.HANDOVER, clause="R22-2.8b"),
     TermRule(12, values.STATUTORY, clause="SB-3"),
 )
+DECIDING = {"R13-5.1": {"classes": "4.1"}, "R13-5.1.1.1": {}, "R13-5.1.2": {}, "R13-5.2.1.3a": {}}
 EVENTS = (
     EventFacts("replaced", date(2025, 11, 20), "pump", months=36, clause="R22-1.W4", source="a"),
     EventFacts("repaired", date(2025, 1, 20), "board", "E1", days=90, clause="R07-7.1", source="b"),
@@ -50,7 +53,16 @@ def coverage_lines(count: int = 20_000) -> list[tuple[str, float]]:
         ("coverage lines", lines / working),
         ("  items with four terms and four events", count / working),
         ("  best line for a day and a part", count / choosing),
+        ("  coverage decisions", decisions_per_second(count)),
     ]
+
+
+def decisions_per_second(count: int = 20_000) -> float:
+    """Decide so many cases of an item with four terms and four events: inside, outside, of a part, improper use."""
+    lines = terms.lines(ItemFacts(purchased_on=SOLD, handed_over_on=SOLD, key_parts=("pump",)), RULES, EVENTS)
+    now = Situation(SOLD + timedelta(100), lines, product_class="4.1", clauses=DECIDING)
+    asked = (now, replace(now, day=date(2035, 1, 1)), replace(now, part="pump"), replace(now, cause="misuse"))
+    return count / _seconds(lambda: [judge(asked[n % 4]) for n in range(count)])
 
 
 def _seconds(run: Callable[[], object]) -> float:
