@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from flask import flash, g, redirect, request, url_for
@@ -13,7 +15,19 @@ from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import aliased
 from sqlalchemy.orm.exc import StaleDataError
 
-from core.sdk import AppError, Conflict, Field, InvalidData, User, label_of, local_day, session, transaction
+from core.sdk import (
+    AppError,
+    Conflict,
+    Field,
+    InvalidData,
+    User,
+    current_locale,
+    label_of,
+    local_day,
+    money_math,
+    session,
+    transaction,
+)
 from core.sdk_web import (
     Filter,
     ListColumn,
@@ -28,8 +42,9 @@ from core.sdk_web import (
     may_here,
 )
 
-from . import prices, rights, tariffs, values
+from . import plans, prices, pricing, rights, tariffs, values
 from .models import PartPrice, Tariff
+from .values import PricedLine
 
 STANDINGS = {
     "draft": (_l("Draft"), "warn"),
@@ -38,6 +53,8 @@ STANDINGS = {
     "past": (_l("Over"), "neutral"),
     "withdrawn": (_l("Withdrawn"), "neutral"),
 }
+# The visit of the worked example.
+SAMPLE = values.Plan(people=2, days=Decimal(3), nights=Decimal(2), travel=Decimal(860))
 EVERY = "all"  # the code of "all other classes" in a filter: an empty one would be no filter
 
 
@@ -275,13 +292,23 @@ def price_rows(tariff: Tariff) -> list[dict[str, Any]]:
     ]
 
 
+def example(tariff: Tariff) -> list[PricedLine]:
+    """Return what the sample visit out of warranty would cost the customer by a tariff, released or not."""
+    at = prices.moment_of(tariff.unit_id, tariff.starts_on)
+    basis = plans.basis_for(tariff.unit_id, at, result=values.OUT, product_class=tariff.product_class or prices.OWN)
+    lines = pricing.work_out(SAMPLE, replace(basis, prices=prices.prices_of(tariff)))
+    return [one for one in lines if one.payer == pricing.CUSTOMER]
+
+
 def _example(row: Tariff | None) -> dict[str, Any]:
     """Return the worked example beside the prices; nothing for a tariff that is not there yet."""
     if row is None or row.id is None:
         return {"sample": None, "lines": [], "total": None}
-    found = tariffs.example(prices.prices_of(row))
-    lines = [(label_of(values.TARIFF_ITEMS, one.item), one) for one in found]
-    return {"sample": tariffs.SAMPLE, "lines": lines, "total": sum((one.amount for one in found), start=0)}
+    found, language = example(row), current_locale()
+    lines = [
+        (one.label[language], one.quantity, one.price, money_math.times(one.quantity, one.price)) for one in found
+    ]
+    return {"sample": SAMPLE, "lines": lines, "total": pricing.total(found, pricing.CUSTOMER)}
 
 
 def _people(row: Tariff) -> dict[int, str]:

@@ -7,7 +7,6 @@ never changes, but ends the day before the next one of its unit and class begins
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -193,50 +192,6 @@ def standing(tariff: Tariff, today: date) -> str:
     if tariff.starts_on > today:
         return "coming"
     return "past" if tariff.ends_on is not None and tariff.ends_on < today else "current"
-
-
-# --- the worked example ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The job that the example beside a tariff is about."""
-
-    people: int = 2
-    days: int = 3
-    nights: int = 2
-    travel: Decimal = Decimal(860)
-
-
-@dataclass(frozen=True)
-class SampleLine:
-    """One line of the example: how often the price is taken, and what it comes to."""
-
-    item: str
-    quantity: Decimal
-    price: Decimal
-    amount: Decimal
-
-
-SAMPLE = Sample()
-
-
-def example(found: Mapping[str, values.Price], job: Sample = SAMPLE) -> list[SampleLine]:
-    """Return what a visit would cost by these prices; items that the job does not have are left out."""
-    lines = [_sample_line(item, found[item], job) for item, _label in values.TARIFF_ITEMS if item in found]
-    return [one for one in lines if one.quantity]
-
-
-def _sample_line(item: str, price: values.Price, job: Sample) -> SampleLine:
-    if price.per == values.ACTUAL:
-        cost = job.travel if item == values.TRANSPORT else Decimal(0)
-        return SampleLine(item, Decimal(1) if cost else Decimal(0), cost, cost)
-    quantity = {
-        values.PERSON_NIGHT: Decimal(job.people * job.nights),
-        values.PERSON_DAY: Decimal(job.people * job.days),
-        values.PIECE: Decimal(1) if item == values.TRANSPORT else Decimal(0),
-    }.get(price.per, Decimal(0))
-    return SampleLine(item, quantity, price.amount, money_math.times(quantity, price.amount))
 
 
 # --- writing tariffs -----------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from core.records.models import Record
 from core.rules import schedules
 from core.sdk import InvalidData, Refused, transaction
 from core.tasks.models import Task
-from plugins.warranty import prices, tariffs, values
+from plugins.warranty import prices, pricing, screens_prices, tariffs, values
 from plugins.warranty.models import Tariff
 from plugins.warranty.tests.scene_prices import (
     FINANCE,
@@ -424,11 +424,9 @@ def test_the_first_tariffs_are_made_from_the_clauses_in_force(app: Any) -> None:
 def test_the_worked_example_is_the_visit_of_the_regulations(sqlite_app: Any) -> None:
     unit = make_shop(*R13_TABLE, *R13_FOREIGN)
     with finance(unit):
-        total = {
-            code: sum(one.amount for one in tariffs.example(prices.clause_prices(unit.id, code, TODAY)))
-            for code in ("4.1", "4.3")
-        }
-    assert total == {"4.1": 2960, "4.3": 4060}
+        made = tariffs.from_clauses(unit.id, {"starts_on": "2026-07-01"})
+        total = [pricing.total(screens_prices.example(one), pricing.CUSTOMER) for one in made]
+    assert total == [2960, 4060]
 
 
 # --- every year -----------------------------------------------------------------------------------
