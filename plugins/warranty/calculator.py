@@ -8,12 +8,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from flask import Blueprint, g, render_template, request
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_admin import expose
 from flask_babel import lazy_gettext as _l
 
 from core.sdk import Field, InvalidData, clean, clock, current_locale, label_of, local_day, require
-from core.sdk_web import form_from_fields
+from core.sdk_web import Screen, form_from_fields
 from plugins.products import services as products
 
 from . import cover, plans, pricing, rights, rules_fees, tariffs, values
@@ -58,6 +59,25 @@ class Answer:
 def add_routes(blueprint: Blueprint) -> None:
     """Add the pages to the plugin's blueprint (mounted at ``/p/warranty/``)."""
     blueprint.add_url_rule("/calculator", view_func=calculator)
+
+
+class CalculatorScreen(Screen):
+    """The entry of the menu that leads to the page."""
+
+    plugin = "warranty"
+    permission = rights.VIEW
+    icon = "chart"
+
+    @expose("/")
+    def index(self) -> ResponseReturnValue:
+        """Lead to the page."""
+        return redirect(url_for("warranty.calculator"))
+
+
+def views() -> list[Any]:
+    """Return the screens, in the order of the menu."""
+    title = _l("What would this cost?")
+    return [CalculatorScreen(name=title, endpoint="warranty_calculator", url="warranty/calculator")]
 
 
 def calculator() -> ResponseReturnValue:

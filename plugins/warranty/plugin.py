@@ -134,6 +134,7 @@ def rules() -> list[Rule]:
 def admin_views() -> list[AdminEntry]:
     views = [
         *screens_terms.views(),
+        *calculator.views(),
         *screens_prices.views(),
         *screens_money.views(),
         *screens_contracts.views(),
@@ -195,6 +196,11 @@ def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) 
 @hookimpl
 def charge_lowering(charge: Charge, amount: Decimal, waived: bool) -> list[Blocker]:
     return [*(quotes.lowering(charge, amount) if waived else ()), *invoices.lowering(charge, amount)]
+
+
+@hookimpl
+def charge_changed(charge: Charge) -> None:
+    quotes.follow(charge)
 
 
 @hookimpl

@@ -150,3 +150,10 @@ def test_markup_in_what_was_asked_stays_text(sqlite_app: Any) -> None:
     client = signed_in(sqlite_app, make_shop(sqlite_app, *R13))
     answer = ask(client, parts="<b id=x>, 1", serial="<i id=x>\"'")
     assert "<b id=x>" not in answer.text and "<i id=x>" not in answer.text
+
+
+def test_the_menu_leads_to_it(sqlite_app: Any) -> None:
+    client = signed_in(sqlite_app, make_shop(sqlite_app, *R13))
+    assert "/admin/warranty/calculator/" in client.get("/admin/").text
+    answer = client.get("/admin/warranty/calculator/")
+    assert answer.status_code == 302 and answer.location.endswith("/p/warranty/calculator")
