@@ -98,6 +98,12 @@ def cover_of_many(items: Sequence[Any]) -> dict[int, list[WarrantyLine]]:
     return found
 
 
+def cover_for(unit_id: int, facts: ItemFacts, happened: Sequence[EventFacts] = ()) -> list[WarrantyLine]:
+    """Return the lines of cover by what is known of an item, where the file itself does not say it (all)."""
+    rules = _rules_for(unit_id, facts, _own_terms([unit_id]), {})
+    return lines(facts, rules, happened, **_after_repairs(unit_id))
+
+
 def _after_repairs(unit_id: int) -> dict[str, bool]:
     """What a repair gives in a unit: by its setting (E04) and by R07-7.1."""
     return {

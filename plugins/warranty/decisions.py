@@ -33,7 +33,7 @@ from core.sdk import (
 )
 from plugins.products import services as products
 
-from . import claims, cover, coverage, rights, settings, terms, values
+from . import claims, cover, coverage, rights, settings, values
 from .coverage import Situation, Verdict
 from .models import Coverage
 from .standing import forget, standing_of
@@ -93,14 +93,11 @@ def clauses_of(unit_id: int, at: datetime) -> Mapping[str, Mapping[str, Any]]:
 def _lines(unit_id: int, item: Any, bought: date | None) -> Sequence[WarrantyLine]:
     """Return the lines of cover; the day of purchase that the customer tells serves where the file has none."""
     if item is None:
-        facts = ItemFacts(purchased_on=bought)
-        return terms.lines(facts, cover.rules_of(unit_id, bought), ()) if bought else ()
+        return cover.cover_for(unit_id, ItemFacts(purchased_on=bought)) if bought else ()
     if item.purchased_on is not None or bought is None:
         return cover.cover_of(item)
     facts = replace(cover.facts_of(item), purchased_on=bought)
-    full = setting(unit_id, settings.REPAIRED_COVER) == settings.FULL_RESTART
-    events = cover.events_of([item.id]).get(item.id, [])
-    return terms.lines(facts, cover.rules_of(unit_id, bought), events, full_restart=full)
+    return cover.cover_for(unit_id, facts, cover.events_of([item.id])[item.id])
 
 
 def product_class_of(record: Record) -> str:

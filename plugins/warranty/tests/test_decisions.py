@@ -210,6 +210,10 @@ def test_an_unknown_item_is_not_guessed_but_the_date_on_the_case_serves():
         decisions.case_of(decisions_case).purchase_date = date(2025, 6, 1)
     found = decide(shop, LATER, key)
     assert (found.result, found.covered_until) == (values.IN_WARRANTY, date(2026, 6, 1))
+    # Also where the item is on file without that day.
+    add_item(shop)
+    other = add_case(shop, MONDAY, purchase_date="2025-06-01", contact_phone="13112355345")
+    assert decide(shop, LATER, other).covered_until == date(2026, 6, 1)
 
 
 def test_an_item_without_its_starting_day_says_which_day_is_missing():
