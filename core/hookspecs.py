@@ -141,6 +141,11 @@ def charge_lowering(charge: Charge, amount: Decimal, waived: bool) -> list[Block
     """A line is about to be waived, or a posted one to be put right, by ``amount``: say what stands against it."""
 
 
+@hard
+def charge_changed(charge: Charge) -> None:
+    """A line was waived, moved on or put right by a person or a decision: keep what you say of it in step."""
+
+
 @soft
 def badges(subject: str, rows: Sequence[Any]) -> Mapping[int, Badge]:  # type: ignore[empty-body]
     """Return short marks by row id for things of another room, a whole page at once; ``subject`` is its word."""

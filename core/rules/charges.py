@@ -379,6 +379,11 @@ def _ask_lowering(row: Charge, amount: Decimal, *, waived: bool = False) -> None
         raise Refused(against)
 
 
+def _tell_changed(row: Charge) -> None:
+    """Let the unit's plugins follow what became of a line."""
+    hooks_for(enabled_plugins(row.unit_id)).charge_changed(charge=row)
+
+
 def _trim_waiver(row: Charge) -> None:
     """Waived is never more than charged; nobody is owed money because of a waiver."""
     waivers = [one for one in _standing(row) if is_waiver(one)]
@@ -436,6 +441,7 @@ def move(charge_id: object, name: str, reason: str = "", *, version: int | None 
             raise InvalidData({"reason": _l("Please fill this in")})
         _take(row, step, reason.strip())
         session().flush()
+        _tell_changed(row)
         return row
 
 
@@ -572,6 +578,7 @@ def waived(row: Charge, reason: str, amount: Any = None, *, approval_id: int | N
     if not posted and given == most:
         _state(row, WAIVED)
         session().flush()
+    _tell_changed(row)
     return line
 
 
@@ -666,6 +673,7 @@ def adjust(charge_id: object, amount: Any, reason: str, *, version: int | None =
             raise Refused([Refusal("charge", _l("Only a posted line is corrected by another line"), row.clause)])
         _adjust(row, {(row.payer, row.payer_ref): right}, {}, row.inputs, reason.strip())
         session().flush()
+        _tell_changed(row)
         return row
 
 

@@ -430,6 +430,15 @@ def lowering(charge: Charge, amount: Decimal) -> list[Blocker]:
     return [Blocker(str(_l("This may not be lowered below %(least)s yuan", least=f"{least:.2f}")))]
 
 
+def follow(charge: Charge) -> None:
+    """A line of a record changed by itself: what its quote comes to follows."""
+    if charge.payer != CUSTOMER:
+        return
+    quote = standing_of(session().get_one(Record, charge.record_id)).quote
+    if quote is not None:
+        quote.total = payable(charge.record_id)
+
+
 def least_of(charge: Charge) -> Decimal:
     """Return how low a line may go by the tariff of its day: so much per person and day, say."""
     if charge.code not in dict(values.TARIFF_ITEMS):

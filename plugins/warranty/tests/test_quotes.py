@@ -346,6 +346,7 @@ def test_a_reduction_is_agreed_to_by_the_position_of_the_line_and_shown_at_once(
         session().commit()
     desk.decide_on(leader, desk.approvals(key)[0].id)
     held = desk.quote(key).id
+    assert desk.quote(key).total == TOTAL - 100
     with desk.acting():
         assert quotes.payable(key) == TOTAL - 100
         shown = quotes.lines_now(quotes.get_quote(held))
