@@ -76,8 +76,7 @@ class CalculatorScreen(Screen):
 
 def views() -> list[Any]:
     """Return the screens, in the order of the menu."""
-    title = _l("What would this cost?")
-    return [CalculatorScreen(name=title, endpoint="warranty_calculator", url="warranty/calculator")]
+    return [CalculatorScreen(name=_l("Fee calculator"), endpoint="warranty_calculator", url="warranty/calculator")]
 
 
 def calculator() -> ResponseReturnValue:
@@ -200,7 +199,7 @@ class Words:
     @staticmethod
     def price(line: PricedLine) -> str:
         shown = line.price.quantize(Decimal("0.01"))
-        return f"{shown if shown == line.price else line.price.normalize():f}"
+        return f"¥{shown if shown == line.price else line.price.normalize():,f}"
 
     @staticmethod
     def amount(line: PricedLine) -> Decimal:
