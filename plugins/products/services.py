@@ -32,6 +32,7 @@ from core.sdk import (
 
 from . import fields, history, product_file
 from .classes import class_number, competitor_numbers, is_competitor, sold_class_of
+from .fields import tidy_serial
 from .history import model_months, part_names, parts_in, parts_of, replace_item, swap_part
 from .models import Batch, Category, Flag, Item, ItemPart, KeyPart, Model, ProductRecord
 from .product_file import deliver_item
@@ -57,6 +58,7 @@ __all__ = [
     "require_shipping",
     "sold_class_of",
     "swap_part",
+    "tidy_serial",
 ]
 
 SEARCH_KIND = "productsitem"
@@ -79,6 +81,16 @@ def find_item(unit_id: int, serial: object) -> Item | None:
     if not wanted:
         return None
     return session().scalars(_with_names().where(Item.unit_id == unit_id, Item.serial == wanted)).first()
+
+
+def items_by_serial(unit_id: int, serials: Iterable[object]) -> dict[str, Item]:
+    """Return the unit's items of these serial numbers (any spelling), by serial number. One select a few hundred."""
+    wanted = sorted({fields.tidy_serial(one) for one in serials} - {""})
+    found: dict[str, Item] = {}
+    for start in range(0, len(wanted), CHUNK):
+        some = _with_names().where(Item.unit_id == unit_id, Item.serial.in_(wanted[start : start + CHUNK]))
+        found |= {item.serial: item for item in session().scalars(some)}
+    return found
 
 
 def get_item(raw_id: object) -> Item:

@@ -8,19 +8,19 @@ from flask_babel import lazy_gettext as _l
 
 from core.sdk import Column, Customer, Panel, Record, Tile
 
-from . import case_panel, panels_money
+from . import case_panel, panel_contract, panels_money
 
 CASE_LIST = "cases"
 
 
 def of_record(record: Record) -> list[Panel]:
-    """Coverage, application, quote and consent of a case, and what is to be done next."""
-    return case_panel.of_case(record)
+    """Coverage, application, quote and consent of a case, what is to be done next; what a contract says."""
+    return [*panel_contract.of_contract(record), *case_panel.of_case(record)]
 
 
 def of_customer(customer: Customer) -> list[Panel]:
     """What a customer owes, and their contracts."""
-    return panels_money.of_customer(customer)
+    return [*panels_money.of_customer(customer), *panel_contract.of_customer(customer)]
 
 
 def columns(list_name: str) -> list[Column]:
