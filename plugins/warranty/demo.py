@@ -9,10 +9,22 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from core.sdk import Fact, Record, approvals, charges, clock, detail_of, local_day, perform, session
+from core.sdk import (
+    Customer,
+    Fact,
+    Record,
+    add_months,
+    approvals,
+    charges,
+    clock,
+    detail_of,
+    local_day,
+    perform,
+    session,
+)
 from plugins.products import services as products
 
-from . import coverage, decisions, invoices, ledger, quotes, receipts, tariffs, term_table, values
+from . import contracts, coverage, decisions, invoices, ledger, quotes, receipts, tariffs, term_table, values
 from .models import Quote, Receipt
 from .standing import KEPT, standing_of
 
@@ -69,6 +81,18 @@ _HEATING = {
     "action": values.REPAIR,
     "note": "自交接验收之日起",
 }
+_CONTRACT = {
+    "name": "年度维保服务合同",
+    "content": "每季度巡检一次，故障随叫随到，合同期内人工免费。",
+    "form": "上门服务为主，电话和远程支持",
+    "free_months": "12",
+    "solve_within": "一般故障2个工作日，紧急故障24小时",
+    "repairer": "售后服务部",
+    "place": "客户现场",
+    "training": "每年一次操作与保养培训，附考核记录",
+    "extras": "赠送易损件一套",
+    "prices": "KZ-7 = 820.00\nBM-2 = 1880.00",
+}
 _CAUSES = ("quality",) * 7 + ("misuse", "wear", "unknown")
 _EVIDENCE = ("铭牌序列号与销售记录一致", "客户发来照片，外观完好", "现场检查，无拆动痕迹", "随附发票复印件")
 _OTHERWISE = ("客户出示的购机凭证与档案不符，按凭证判定", "档案没有购买日期，按客户提供的合同判定")
@@ -120,6 +144,8 @@ def fill(unit_id: int, rng: Random) -> None:
     for one in current[:1]:
         tariffs.copy_forward(one, {**tariffs.copy_values(one), "percent": "3"})
     _money_of_today(unit_id, rng)
+    with clock.frozen(clock.now() - timedelta(days=40)):
+        _contract(unit_id)
 
 
 # --- before the work ------------------------------------------------------------------------------
@@ -306,3 +332,20 @@ def _money_of_today(unit_id: int, rng: Random) -> None:
             receipts.register(unit_id, {**_receipt(record, owed, rng), "means": values.CASH, "reference": ""})
         if number % 2:
             _ask_invoice(record, rng)
+
+
+def _contract(unit_id: int) -> None:
+    """Let the company that has bought most be served by a contract."""
+    bought = select(products.Item.customer_id).join(Customer, Customer.id == products.Item.customer_id)
+    bought = bought.where(products.Item.unit_id == unit_id, Customer.kind == "company")
+    customer_id = session().scalar(
+        bought.group_by(products.Item.customer_id).order_by(func.count().desc(), products.Item.customer_id).limit(1)
+    )
+    if customer_id is None:
+        return
+    serials = [item.serial for item in products.items_of_customer(customer_id)]
+    made = contracts.register(unit_id, {**_CONTRACT, "customer_id": customer_id, "serials": "\n".join(serials)})
+    today = local_day(unit_id)
+    perform(made.id, "sign", {"signed_on": today})
+    team = {"engineers": "鲁大勇、牛志勇", "agents": "程思敏、童欣怡"}
+    perform(made.id, "start", {"starts_on": today, "ends_on": add_months(today, 12), **team})

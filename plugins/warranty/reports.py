@@ -285,7 +285,7 @@ WAIVERS = Report(
     permission=rights.MONEY,
     columns=(
         ReportColumn("number", _l("Record")),
-        ReportColumn("day", _l("Day"), "date"),
+        ReportColumn("day", _l("Day of the waiver"), "date"),
         ReportColumn("month", _l("Month")),
         ReportColumn("clause", _l("Clause")),
         ReportColumn("kind", _l("Kind of waiver")),

@@ -12,7 +12,7 @@ from core.kernel import clock
 from core.rules.effective import holds
 from core.sdk import Charge, Record, Unit
 from plugins.warranty import quotes, values
-from plugins.warranty.models import Coverage, Invoice, PartPrice, Quote, Receipt, Tariff, Term
+from plugins.warranty.models import Contract, Coverage, Invoice, PartPrice, Quote, Receipt, Tariff, Term
 from tests.casework import reading
 from tests.test_demo import MOMENTS, shrink
 
@@ -36,7 +36,7 @@ def test_units_follow_one_regulation_and_have_prices_decisions_and_money(filled:
             assert sorted(states) == ["draft", "released"]
             assert work.scalar(select(func.count(PartPrice.id)).where(PartPrice.unit_id == unit_id)) == 20
             assert work.scalar(select(func.count(Term.id)).where(Term.unit_id == unit_id))
-        for model in (Coverage, Quote, Receipt, Invoice):
+        for model in (Coverage, Quote, Receipt, Invoice, Contract):
             assert set(work.scalars(select(model.unit_id))) <= with_plugins, model
             assert work.scalar(select(func.count()).select_from(model)), model
         results = set(work.scalars(select(Coverage.result)))
