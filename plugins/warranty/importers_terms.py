@@ -55,7 +55,7 @@ class TermImporter(Importer):
         ),
         SheetColumn("scope", _l("What is covered"), ("保修范围", "范围", "scope"), help=_l("Empty: complete set")),
         SheetColumn("part", _l("Key part"), ("关键件", "关键部件", "部件", "part")),
-        SheetColumn("start", _l("Begins with"), ("起算", "起算日", "start"), help=_l("Empty: purchase")),
+        SheetColumn("start", _l("Counted from"), ("起算", "起算日", "start"), help=_l("Empty: purchase")),
         SheetColumn("action", _l("What is owed"), ("责任", "承担方式", "action"), help=_l("Empty: free repair")),
         SheetColumn("sold_class", _l("Product class"), ("产品分类", "销售方", "class")),
         SheetColumn("category", _l("Category"), ("类别", "产品类别", "category")),

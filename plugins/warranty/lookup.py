@@ -220,7 +220,7 @@ def _state(line: WarrantyLine, today: date) -> tuple[str, str]:
         return _("Starting day not known"), "warn"
     if line.starts_on > today:
         return _("Not begun yet"), "info"
-    return (_("In force"), "good") if today <= line.ends_on else (_("Over"), "")
+    return (_("Covered"), "good") if today <= line.ends_on else (_("Run out"), "")
 
 
 def _runs(lines: Sequence[WarrantyLine], today: date) -> bool:

@@ -35,7 +35,7 @@ class Term(UnitScoped, Base):
         "": _l("Warranty term"),
         "name": _l("Name"),
         "scope": (_l("What is covered"), values.SCOPES),
-        "start": (_l("Begins with"), values.STARTS),
+        "start": (_l("Counted from"), values.STARTS),
         "action": (_l("What is owed"), values.ACTIONS),
         "months": _l("Months"),
         "sold_class": _l("Product class"),
@@ -536,6 +536,14 @@ class Contract(UnitScoped, Base):
     signed_on: Mapped[date | None] = mapped_column()
 
     record: Mapped[Record] = relationship(foreign_keys=id, lazy="joined", innerjoin=True, viewonly=False)
+
+    @property
+    def version(self) -> int:
+        """What a form was opened with: that of the record, which every change touches."""
+        return self.record.version
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class ContractItem(UnitScoped, Base):

@@ -32,9 +32,9 @@ RULES: list[Rule] = [
     _term("SB-3", "deadline"),
     _term("SB-4", "deadline"),
     _term("SB-5", "fee"),
-    _event("R07-7.1", (_l("Case"), _l("Solve"))),
+    _event("R07-7.1", (_l("Case"), _l("Finish"))),
     _event("R22-1.W4", (_l("Case"), _l("Record a replaced part"))),
     _event("R22-1.W6b", (_l("Case"), _l("Extend after a failed last service"))),
-    _event("SB-6", (_l("Case"), _l("Solve"))),
+    _event("SB-6", (_l("Case"), _l("Finish"))),
     _event("SB-7", (_l("Case"), _l("Record an exchange"))),
 ]

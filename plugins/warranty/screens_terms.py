@@ -46,7 +46,7 @@ TERMS = ListSpec(
         ListColumn("scope", _l("What is covered"), lambda t: label_of(values.SCOPES, t.scope)),
         ListColumn("part", _l("Key part"), lambda t: t.part),
         ListColumn("months", _l("Months"), lambda t: t.months, "number"),
-        ListColumn("start", _l("Begins with"), lambda t: label_of(values.STARTS, t.start)),
+        ListColumn("start", _l("Counted from"), lambda t: label_of(values.STARTS, t.start)),
         ListColumn("action", _l("What is owed"), lambda t: label_of(values.ACTIONS, t.action)),
         ListColumn("items", _l("For"), _for),
         ListColumn("valid_from", _l("Valid from"), lambda t: t.valid_from, "date"),
