@@ -20,6 +20,7 @@ from . import (
     others,
     outbox,
     over_http,
+    quoting,
     replay,
     warranty,
 )
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=2000, help="messages of the outbox")
     parser.add_argument(
         "--only",
-        default="create,api,lists,import,export,start,hooks,clocks,steps,obligations,compliance,replay,notices,documents,outbox,warranty",
+        default="create,api,lists,import,export,start,hooks,clocks,steps,obligations,compliance,replay,notices,documents,outbox,warranty,quoting",
     )
     args = parser.parse_args()
     parts = set(args.only.split(","))
@@ -52,6 +53,8 @@ def main() -> None:
     if "warranty" in parts:
         for what, rate in warranty.coverage_lines():
             print(f"{what:<46}{rate:>10,.0f} a second", flush=True)
+    if "quoting" in parts:
+        show([quoting.worked_out()])
     if "export" in parts:
         for file_type in exporting.FILE_TYPES:
             rate, grown = others.exported(args.export_rows, file_type)
@@ -115,6 +118,9 @@ def run(kind: str, args: argparse.Namespace, parts: set[str]) -> None:
     if "warranty" in parts:
         with scene(kind) as place:
             show(warranty.measure(place))
+    if "quoting" in parts:
+        with scene(kind) as place:
+            show(quoting.measure(place))
     if "replay" in parts:
         with scene(kind) as place:
             seconds, raw, grown = replay.measure(place, args.replayed)
