@@ -201,6 +201,7 @@ def charge_lowering(charge: Charge, amount: Decimal, waived: bool) -> list[Block
 @hookimpl
 def charge_changed(charge: Charge) -> None:
     quotes.follow(charge)
+    receipts.follow(charge)
 
 
 @hookimpl

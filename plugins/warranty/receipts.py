@@ -21,6 +21,8 @@ from core.sdk import (
     InvalidData,
     Record,
     RecordType,
+    Refusal,
+    Refused,
     State,
     Step,
     Transition,
@@ -366,6 +368,19 @@ def _settle(rows: Iterable[ledger.Owed]) -> None:
 def settle_paid(record: Record) -> None:
     """What was paid beforehand is settled once it is posted."""
     _settle(one for one in ledger.of_record(record.id) if one.paid > 0)
+
+
+def follow(charge: Charge) -> None:
+    """A line changed by itself: is it paid now, or open again?
+
+    Raises:
+        Refused: somebody called it settled by hand while no receipt covers it.
+    """
+    for one in ledger.of_charges([charge.adjusts_id or charge.id]):
+        if one.rest > 0 and all(line.state == ledger.SETTLED for line in one.lines):
+            text = _l("Register a receipt for it: that settles what was paid")
+            raise Refused([Refusal("receipt", text, charge.clause)])
+        _settle([one])
 
 
 def lines_of(receipt_id: int) -> Sequence[ReceiptLine]:

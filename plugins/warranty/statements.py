@@ -184,7 +184,7 @@ def ageing_of(customer_id: int, unit_ids: Iterable[int]) -> Ageing:
     units = list(unit_ids)
     buckets = [ZERO] * len(BUCKETS)
     for one in ledger.of_customer(customer_id, units):
-        if one.charge.state in BOOKED and one.rest > 0:
+        if one.charge.state in BOOKED and one.rest > 0 and any(x.state == ledger.POSTED for x in one.lines):
             buckets[_bucket(one)] += one.rest
     return Ageing(tuple(buckets), balance_of(customer_id, units) - sum(buckets, ZERO))
 

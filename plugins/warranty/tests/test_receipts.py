@@ -24,7 +24,6 @@ from core.sdk import (
     charges,
     clock,
     perform,
-    session,
 )
 from plugins.warranty import ledger, receipts, rights
 from plugins.warranty.models import Receipt
@@ -123,9 +122,30 @@ def test_a_payment_beforehand_settles_once_posted(place: Place) -> None:
     assert states(place, key) == ["consented"]
     with place.acting():
         charges.move(place.charges_of(key)[0].id, "post")
-        receipts.settle_paid(session().get_one(Record, key))
-        session().commit()
     assert states(place, key) == ["settled"]
+
+
+def test_what_is_posted_when_the_work_is_done_and_was_paid_is_settled(place: Place) -> None:
+    key = place.case("100", state="consented")
+    take(place, key, "100")
+    place.office.do(key, *FINISH[:-2])
+    assert states(place, key) == ["settled"]
+
+
+def test_only_a_receipt_settles(place: Place) -> None:
+    key = place.case("100")
+    with place.acting(), pytest.raises(Refused) as refused:
+        charges.move(place.charges_of(key)[0].id, "settle")
+    assert "receipt" in str(refused.value)
+    assert states(place, key) == ["posted"]
+
+
+def test_a_waiver_of_the_rest_settles(place: Place) -> None:
+    key = place.case("100")
+    take(place, key, "60")
+    with place.acting():
+        charges.waive(place.charges_of(key)[0].id, "老客户", "40")
+    assert states(place, key) == ["settled", "settled"]
 
 
 def test_neither_a_proposal_nor_what_others_pay_is_collected(place: Place) -> None:
@@ -192,7 +212,7 @@ def test_a_charge_raised_after_payment_is_open_again(place: Place) -> None:
     take(place, key, "100")
     with place.acting():
         charges.adjust(place.charges_of(key)[0].id, "120", "漏算")
-        session().commit()
+    assert states(place, key) == ["posted", "posted"]
     take(place, key, "20")
     assert states(place, key) == ["settled", "settled"]
 
