@@ -369,6 +369,27 @@ def test_nothing_is_lowered_below_what_the_tariff_allows(app: Any) -> None:
         assert charges.ask_waiver(row.id, "淡季优惠", "150.00") is not None
 
 
+def test_the_units_own_tariff_says_how_low_a_line_may_go(sqlite_app: Any) -> None:
+    desk = make_desk(sqlite_app)
+    add_tariff(desk.unit, "2026-02-01", allowance_least="180")
+    key = desk.told()
+    (row,) = [one for one in desk.charges(key) if one.code == "allowance"]
+    with desk.acting():
+        with pytest.raises(Refused):
+            charges.ask_waiver(row.id, "淡季优惠", "61")  # three days, at least 540
+        assert charges.ask_waiver(row.id, "淡季优惠", "60") is not None
+
+
+def test_what_was_agreed_to_stays_when_prices_change(sqlite_app: Any) -> None:
+    desk = make_desk(sqlite_app)
+    key = desk.consented()
+    add_tariff(desk.unit, "2026-03-04", allowance_amount="220")
+    with clock.frozen(MONDAY + timedelta(days=3)):
+        desk.at_work(key)
+        desk.do(key, "solve")
+        assert desk.total(key).payable == TOTAL
+
+
 def test_what_is_served_free_by_decision_may_go_below_the_tariff(sqlite_app: Any) -> None:
     table = ("R13-5.2.1.3d", "R13-5.2.1.3a", "R13-5.2.1.3b", "R13-5.2.1.3c")
     desk = make_desk(sqlite_app, *table, WAIVER, least="150")
