@@ -313,6 +313,8 @@ def test_a_contract_is_drafted_found_and_shown(office: Office, app: Flask, langu
     assert changed.status_code == 302
     assert "四期合同" in client.get("/admin/warranty/contracts/").text
     assert "四期合同" in client.get(f"/admin/customers/details/?id={customer}").text
+    stale = client.post(f"/admin/warranty/contracts/edit/?id={key}", data={**form, "version": "1"})
+    assert stale.status_code == 409
     do(office, key, "sign", signed_on=TODAY)
     late = client.post(f"/admin/warranty/contracts/edit/?id={key}", data=form)
     assert late.status_code == 422
