@@ -167,7 +167,7 @@ class PartImporter(PriceImporter):
                 continue
             plan.action = "same" if _agrees(row, plan.values) else "update"
             if plan.action == "update" and row.starts_on < today:
-                plan.errors.append(("starts_on", _l("There is a price of this part from this day on")))
+                plan.errors.append(("starts_on", tariffs.TAKEN))
 
     def write(self, unit_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
         held = tariffs.held_part_prices(unit_id, {row["number"] for row in rows})

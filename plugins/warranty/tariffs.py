@@ -14,6 +14,7 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.attributes import flag_modified
 
@@ -114,6 +115,7 @@ PART_FIELDS = (
 )
 REQUIRED = _l("Please fill this in")
 NO_PRICE = _l("What it costs is charged: leave this empty, or charge it another way")
+TAKEN = _l("There is a price of this part from this day on")
 FIXED = ("number", "price", "starts_on", "small")  # of a part price that has begun
 
 
@@ -571,15 +573,22 @@ def save_part_price(unit_id: int, raw: Mapping[str, Any], row: PartPrice | None 
             if given[name] != getattr(row, name)
         }
     if not errors and _is_taken(unit_id, given, row):
-        errors["starts_on"] = _l("There is a price of this part from this day on")
+        errors["starts_on"] = TAKEN
     if errors:
         raise InvalidData(errors)
-    one = row or new_part_price(unit_id)
+    try:
+        with session().begin_nested():
+            return _keep_part(row or new_part_price(unit_id), given)
+    except IntegrityError:  # somebody has entered the same part and day at this moment
+        raise InvalidData({"starts_on": TAKEN}) from None
+
+
+def _keep_part(row: PartPrice, given: Mapping[str, Any]) -> PartPrice:
     for name, value in given.items():
-        setattr(one, name, value)
-    session().add(one)
+        setattr(row, name, value)
+    session().add(row)
     session().flush()
-    return one
+    return row
 
 
 def new_part_price(unit_id: int) -> PartPrice:

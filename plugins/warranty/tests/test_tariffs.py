@@ -354,6 +354,16 @@ def test_the_same_draft_released_twice_at_once_is_released_once(app: Any) -> Non
     assert spans(unit) == [("2026-07-01", "")]
 
 
+def test_of_two_who_price_a_part_from_the_same_day_one_is_told(app: Any) -> None:
+    unit = make_shop()
+    for number in range(3):
+        part = {"number": f"P-{number}", "name": "阀", "price": "1", "starts_on": "2026-07-01", "active": "1"}
+        found = together(unit, *[lambda part=part: tariffs.save_part_price(unit.id, part).number] * 2)
+        assert found.count(part["number"]) == 1
+        told = next(one for one in found if one != part["number"])
+        assert isinstance(told, InvalidData) and list(told.errors) == ["starts_on"], told
+
+
 # --- copied forward, made from the clauses --------------------------------------------------------
 
 
