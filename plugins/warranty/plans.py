@@ -11,7 +11,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from core.sdk import InvalidData, Record, effective, holds, local_day, setting
+from core.sdk import InvalidData, Record, Step, effective, holds, local_day, setting
 from plugins.products import services as products
 
 from . import contracts, decisions, prices, pricing, settings, standing, values
@@ -23,6 +23,7 @@ from .values import Plan, PlanPart, PricedLine
 FINANCE_PRICES = ("R17-3.5", "R18-3.5", "R19-3.5", *PARTS)
 MOST_PARTS, MOST_QUANTITY = 200, Decimal(99999)
 PARTNER_WORDS = ("partner", "合作方", "合作厂", "韩方")
+_KEPT = "warranty_worked"  # with a step
 COMMA = re.compile(r"[,，、;；\t]")
 
 
@@ -159,11 +160,12 @@ def basis_of(record: Record, at: datetime) -> Basis:
     """Gather what the calculation for a record rests on, by its present coverage decision."""
     decided = standing.standing_of(record).coverage
     item = products.item_of_record(record)
+    known = decided.product_class if decided is not None else ""
     return basis_for(
         record.unit_id,
         at,
         result=decided.result if decided is not None else values.OUT,
-        product_class=(decided.product_class if decided is not None else "") or decisions.product_class_of(record),
+        product_class=known or decisions.product_class_of(record),
         sold_class=item.sold_class if item is not None else "",
         category=category_of(item),
         is_competitor=decisions.is_competitor(record),
@@ -247,8 +249,31 @@ def _plain(number: Decimal) -> str:
     return format(number.normalize(), "f")
 
 
+@dataclass(frozen=True)
+class Worked:
+    """The plan of a step, what it rests on, and what it comes to."""
+
+    plan: Plan
+    basis: Basis
+    lines: list[PricedLine]
+
+
+def of_step(step: Step) -> Worked:
+    """Work out the plan of a step; once, kept with the step for the service and every clause's rule.
+
+    Raises:
+        InvalidData: as ``read_plan`` and ``pricing.work_out``.
+    """
+    if _KEPT not in step.__dict__:
+        plan = read_plan(step.record.unit_id, step.values, step.at)
+        basis = basis_of(step.record, step.at)
+        step.__dict__[_KEPT] = Worked(plan, basis, pricing.work_out(plan, basis))
+    found: Worked = step.__dict__[_KEPT]
+    return found
+
+
 def lines_for(record: Record, values_: Mapping[str, Any], at: datetime) -> list[PricedLine]:
-    """Work out a plan for a record: what the steps ``warranty:quote`` and ``warranty:cost`` bring."""
+    """Work out a plan for a record, as the steps ``warranty:quote`` and ``warranty:cost`` do."""
     return pricing.work_out(read_plan(record.unit_id, values_, at), basis_of(record, at))
 
 

@@ -95,10 +95,8 @@ def quote_step(step: Step) -> None:
     record, unit_id = step.record, step.record.unit_id
     standing = standing_of(record)
     _require_decision(standing)
-    plan = plans.read_plan(unit_id, step.values, step.at)
-    basis = plans.basis_of(record, step.at)
-    lines = pricing.work_out(plan, basis)
-    if not pricing.total(lines, CUSTOMER):
+    worked = plans.of_step(step)
+    if not pricing.total(worked.lines, CUSTOMER):
         raise InvalidData({"means": _l("The customer pays nothing for this; book our own cost instead")})
     if standing.quote is not None:
         _replace(standing.quote, _l("A further quote was worked out"), step.at)
@@ -110,8 +108,8 @@ def quote_step(step: Step) -> None:
         total=ZERO,
         plan=_plain({name: given for name, given in step.values.items() if given is not None}),
         # Why each line is asked for; the amounts follow when the charges are written.
-        lines=_why(lines),
-        basis=_plain(plans.basis_versions(basis, plan)),
+        lines=_why(worked.lines),
+        basis=_plain(plans.basis_versions(worked.basis, worked.plan)),
         valid_until=day + timedelta(days=setting(unit_id, QUOTE_DAYS)),
         quoted_at=step.at,
         quoted_by=current_scope().actor_id,
@@ -465,8 +463,7 @@ def cost_step(step: Step) -> None:
         InvalidData: a price is missing, an amount is impossible.
     """
     _require_decision(standing_of(step.record))
-    lines = plans.lines_for(step.record, step.values, step.at)
-    step.values["owed"] = f"{pricing.total(lines, CUSTOMER):.2f}"
+    step.values["owed"] = f"{pricing.total(plans.of_step(step).lines, CUSTOMER):.2f}"
 
 
 def compensate_step(step: Step) -> None:

@@ -19,21 +19,12 @@ from .fee_clauses import ALL_FREE, CLAUSES, SHEETS
 from .values import PricedLine
 
 QUOTE, COST = "case.warranty:quote", "case.warranty:cost"
-KEPT = "warranty_lines"
 OTHER_WORK = ("R13-5.2.3.1", "R19-5.2.3.1")
-
-
-def worked_out(step: Step) -> list[PricedLine]:
-    """Return the lines of a step's plan; worked out once for all clauses and kept with the step."""
-    if KEPT not in step.__dict__:
-        step.__dict__[KEPT] = plans.lines_for(step.record, step.values, step.at)
-    found: list[PricedLine] = step.__dict__[KEPT]
-    return found
 
 
 def _fee(clause: str, step_name: str, chosen: Callable[[Sequence[PricedLine]], list[PricedLine]]) -> FeeRule:
     def lines(step: Step, _values: Any) -> list[Line]:
-        mine = (one for one in chosen(worked_out(step)) if one.clause == clause)
+        mine = (one for one in chosen(plans.of_step(step).lines) if one.clause == clause)
         return [Line(one.code, one.label, one.payer, one.quantity, one.price) for one in mine]
 
     return FeeRule(clause=clause, step=step_name, lines=lines)
