@@ -203,7 +203,7 @@ class TariffImporter(PriceImporter):
         SheetColumn("product_class", _l("Product class"), ("产品类别", "类别"), help=_l("Empty: all others")),
         SheetColumn("starts_on", _l("Valid from"), ("生效日期", "起始日期", "执行日期"), required=True),
         SheetColumn("ends_on", _l("Valid until"), ("失效日期", "截止日期", "终止日期")),
-        SheetColumn("item", _l("What for"), ("收费项目", "项目", "费用项目"), required=True),
+        SheetColumn("item", _l("Fee item"), ("收费项目", "项目", "费用项目"), required=True),
         SheetColumn("amount", _l("Price"), ("价格", "单价", "金额", "标准", "价格(元)", "单价(元)")),
         SheetColumn("per", _l("Per"), ("计费方式", "计费单位", "单位")),
         SheetColumn("least", _l("May be lowered to"), ("最低", "最低价", "最低可降至", "可降至")),

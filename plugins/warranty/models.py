@@ -256,7 +256,7 @@ class TariffPrice(UnitScoped, Base):
     __audit_words__ = {
         "": _l("Price of a tariff"),
         "tariff_id": _l("Tariff"),
-        "item": (_l("What for"), values.TARIFF_ITEMS),
+        "item": (_l("Fee item"), values.TARIFF_ITEMS),
         "per": (_l("Per"), values.PRICE_PER),
         "amount": _l("Price"),
         "least": _l("May be lowered to"),
