@@ -104,7 +104,8 @@ _LOWERED = ("同城顺路上门，补贴按一天计", "长期合作客户，适
 _FRESH = timedelta(days=9)
 # And how the latest quotes stand then.
 _ENDS = (values.CONSENTED, values.REFUSED, values.CONSENTED, values.SENT, values.CONSENTED, values.DRAFT)
-_TAX_NUMBER = "91330106MA2A1B2C3"
+# In how many cases money was collected today, and an invoice asked for that waits.
+_IN_HAND = 2
 
 
 def begin(unit_id: int, rng: Random) -> None:
@@ -324,14 +325,16 @@ def _ask_invoice(record: Record, rng: Random) -> Record | None:
 
 def _money_of_today(unit_id: int, rng: Random) -> None:
     """Let some money be in hand that was collected today, and some requests wait for finance."""
-    solved = select(Record).join(Quote, Quote.record_id == Record.id)
-    solved = solved.where(Record.unit_id == unit_id, Record.category == "solved", Quote.current)
-    for number, record in enumerate(session().scalars(solved.order_by(Record.id.desc()).limit(6)).all()):
+    agreed = select(Record).join(Quote, Quote.record_id == Record.id)
+    agreed = agreed.where(Record.unit_id == unit_id, Quote.current, Quote.state == values.CONSENTED)
+    collected = asked = 0
+    for record in session().scalars(agreed.order_by(Record.id.desc()).limit(30)).all():
         owed = sum((one.rest for one in ledger.to_pay(ledger.of_record(record.id))), Decimal(0))
-        if owed and number % 2 == 0:
+        if owed and collected < _IN_HAND:
             receipts.register(unit_id, {**_receipt(record, owed, rng), "means": values.CASH, "reference": ""})
-        if number % 2:
-            _ask_invoice(record, rng)
+            collected += 1
+        elif asked < _IN_HAND:
+            asked += _ask_invoice(record, rng) is not None
 
 
 def _contract(unit_id: int) -> None:

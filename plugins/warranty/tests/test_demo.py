@@ -50,3 +50,5 @@ def test_units_follow_one_regulation_and_have_prices_decisions_and_money(filled:
         assert set(work.scalars(select(Charge.record_id))) <= decided
         late = select(Record).where(Record.type.startswith("warranty"), Record.received_at > clock.now())
         assert work.scalars(late).all() == []
+        in_hand = select(Record.unit_id).where(Record.type == "warranty_receipt", Record.state == "collected")
+        assert set(work.scalars(in_hand)) & with_plugins
