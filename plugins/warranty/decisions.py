@@ -215,7 +215,7 @@ def decide_step(step: Step) -> None:
         raise InvalidData({"reason": text})
     row = _keep(step.record, verdict, result, step.at, overruled=overruled, given=step.values)
     step.values |= {"result": row.result, "clause": row.clause, "covered_until": row.covered_until}
-    kind = _same_day_fact(step.record, row, before)
+    kind = _same_day_fact(step.record, row.result, before)
     if kind:
         step.add_fact(kind, at=step.record.received_at)
     if row.result in values.FREE_RESULTS:
@@ -284,9 +284,9 @@ def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
 # --- what follows from it ------------------------------------------------------------------------
 
 
-def _same_day_fact(record: Record, row: Coverage, before: Coverage | None) -> str:
+def _same_day_fact(record: Record, result: str, before: Coverage | None) -> str:
     """Return the fact that starts or ends R22-4.4b, "" where the decision changes nothing for it."""
-    free = row.result in values.FREE_RESULTS
+    free = result in values.FREE_RESULTS
     was_free = before is not None and before.result in values.FREE_RESULTS
     if free == was_free or not effective(record.unit_id, SAME_DAY, record.received_at).holds:
         return ""
@@ -313,18 +313,30 @@ def after_fact(record: Record, transition: str) -> None:
     if clause and (now is None or not (now.overruled or now.result in values.FREE_RESULTS)):
         _admit(record, clause, now)
     elif not clause and now is not None and now.result == values.DEEMED and now.decided_by is None:
-        _retire(record)  # an answer in time was entered later: nothing was admitted
+        _take_admission_back(record)
 
 
 def _admit(record: Record, clause: str, before: Coverage | None) -> None:
     """R22-1.W1e, R22-1.R5: the flag, marked to be looked at again (E67)."""
     verdict = coverage.judge(Situation(local_day(record.unit_id, record.received_at), deemed_by=clause))
     row = _keep(record, verdict, verdict.result, clock.now())
-    kind = _same_day_fact(record, row, before)
-    kinds = [("deemed_admission", row.decided_at, {"clause": clause, "result": row.result})]
-    kinds += [(kind, record.received_at, {})] if kind else []
-    facts = [append_fact(record, claims.kind_of(code), at=at, data=data) for code, at, data in kinds]
-    session().flush()
-    for fact in facts:
-        tell_of_fact(record, fact)
+    kind = _same_day_fact(record, row.result, before)
+    _enter(record, "deemed_admission", row.decided_at, {"clause": clause, "result": row.result})
+    if kind:
+        _enter(record, kind, record.received_at, {})
     _drop_quote(record, verdict.why)
+
+
+def _take_admission_back(record: Record) -> None:
+    """An answer in time was entered later: nothing was admitted, and nothing is decided."""
+    kind = _same_day_fact(record, "", standing_of(record).coverage)
+    _retire(record)
+    if kind:
+        _enter(record, kind, record.received_at, {})
+
+
+def _enter(record: Record, kind: str, at: datetime, data: Mapping[str, Any]) -> None:
+    """Write a fact that no step brings."""
+    fact = append_fact(record, claims.kind_of(kind), at=at, data=data)
+    session().flush()
+    tell_of_fact(record, fact)

@@ -14,6 +14,7 @@ from .standing import standing_of
 
 FAMILY = ("R13", "R17", "R18", "R19")
 OVER = ("archived", "cancelled")
+DECIDED = ("coverage_decided", "deemed_admission")
 _PLACE = _l("Warranty and fees")
 
 
@@ -57,10 +58,8 @@ _PAPERS: tuple[Rule, ...] = tuple(
     )
 )
 _REVIEW: tuple[Rule, ...] = (
-    DeadlineRule(clause="R07-3.5", start=(claims.COMPLETE,), meet=("coverage_decided",), stop=OVER),
-    DeadlineRule(
-        clause="R07-5.1", start=(claims.COMPLETE,), meet=("coverage_decided",), stop=OVER, target="target"
-    ),
+    DeadlineRule(clause="R07-3.5", start=(claims.COMPLETE,), meet=DECIDED, stop=OVER),
+    DeadlineRule(clause="R07-5.1", start=(claims.COMPLETE,), meet=DECIDED, stop=OVER, target="target"),
 )
 
 

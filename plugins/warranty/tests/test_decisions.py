@@ -517,14 +517,16 @@ def test_without_any_answer_it_is_worked_out_at_the_moment_of_deciding():
 
 
 def test_an_answer_in_time_entered_later_takes_the_admission_back():
-    shop = make_shop("R07-3.1", "R22-1.R5")
+    shop = make_shop("R07-3.1", "R22-1.R5", "R22-4.4b")
     add_item(shop, **BOUGHT)
     key = add_case(shop, CALL, nature="")
     happened(shop, CALL + HOUR, key, "contacted")
     assert now(shop, key).coverage.result == values.DEEMED
+    assert obligation(key, "R22-4.4b").state == "open"
     happened(shop, CALL + 2 * HOUR, key, "responded", CALL + MINUTE)
     assert now(shop, key).coverage is None
     assert [one.current for one in history(key)] == [False]
+    assert obligation(key, "R22-4.4b").state == "void"
 
 
 def test_what_comes_in_writing_or_is_no_fault_admits_nothing():
