@@ -133,6 +133,8 @@ def printable(subject: str, subject_id: object) -> tuple[list[PrintForm], Subjec
             usable.append(form)
         except NotAllowed as bad:
             refused = bad
+        except NotFound:  # of a plugin that is off in its unit; where the thing is missing, all of them say so
+            continue
     if found is None:
         raise refused or NotFound()
     return usable, found

@@ -13,6 +13,7 @@ from core.kernel.i18n import speaking
 from core.sdk import Record, clock, documents
 from plugins.warranty import prints
 from plugins.warranty.tests.scene_quotes import AGREED, ALL, MONDAY, VISIT, Desk, make_desk
+from tests.casework import make_office
 from tests.helpers import login, make_user
 
 
@@ -104,3 +105,11 @@ def test_what_others_typed_is_text_on_paper(desk: Desk) -> None:
     assert "#panic()" in said["consent"]
     with desk.acting():
         assert documents.preview(documents.form_of("warranty.repair_sheet"), key, "zh").startswith(b"%PDF")
+
+
+def test_where_the_plugin_is_off_a_case_is_printed_without_it(sqlite_app: Any) -> None:
+    office = make_office()
+    key = office.new_case()
+    client = login(sqlite_app.test_client(), make_user(office.unit, ALL), unit=office.unit)
+    page = client.get(f"/admin/printing/?subject=case&id={key}")
+    assert page.status_code == 200 and "case_record" in page.text and "warranty." not in page.text
