@@ -19,14 +19,30 @@ from core.records.models import Record
 from core.rules.charge_models import Charge
 from core.users.models import ApiToken
 from plugins.products.models import Item, Model
+from plugins.warranty.models import Invoice, PartPrice, Quote, Receipt, Tariff, Term
 from tests.api_scene import API, Asker, token_of
 from tests.helpers import as_system
-from tests.test_every_route import MARK, Scene, _set, changed, writes
+from tests.test_every_route import MARK, Scene, _make_row, _rows_of, _set, changed, writes
 
 BAD = ["1" + "0" * 30, "abc", "-1", "%00", "..%2f..", "0", "9" * 4000, "01a20164-dd7a-7069-8b70-afb14172b13"]
 # These are about the token itself, whatever its unit.
 OWN = {"get_me", "list_units"}
 USUAL = {"code": "X", "name": "X"}
+# The collections of plugins whose rows no screen of a model brings into the scene.
+COLLECTIONS = {
+    "terms": Term,
+    "cover": Item,
+    "tariffs": Tariff,
+    "part-prices": PartPrice,
+    "quotes": Quote,
+    "receipts": Receipt,
+    "invoices": Invoice,
+}
+
+
+def one_of(work: Any, model: Any, unit: Any) -> int:
+    found = work.scalars(_rows_of(model, unit)).first()
+    return int((found or _make_row(work, model, unit)).id)
 
 
 @pytest.fixture
@@ -58,7 +74,8 @@ class Walk:
             ids = {
                 name: work.scalars(select(model.id)).first() for name, model in (("models", Model), ("items", Item))
             }
-            self.ids = {**ids, "charges": charge.id}
+            more = {name: one_of(work, model, scene.unit) for name, model in COLLECTIONS.items()}
+            self.ids = {**ids, **more, "charges": charge.id}
         self.ids |= {"attachments": scene.parts["attachment_id"], "approvals": scene.parts["approval_id"]}
 
     def operations(self) -> list[Operation]:

@@ -35,7 +35,7 @@ PREFIX = "sh_"
 ALL, ALL_READ = "*", "*.read"
 # Permissions that only their own scope (or ``*``) brings.
 APART = ("customer.pii",)
-# Permissions beside ``….view`` that only read.
+# Permissions beside ``….view`` and ``….view_…`` that only read.
 READING = frozenset({"approval.all"})
 # What belongs to another area than its name says.
 AREA_OF = {"task": "case"}
@@ -112,7 +112,7 @@ def keeps(scopes: frozenset[str], permission: str) -> bool:
     if permission in APART:
         return allows(scopes, permission)
     area, _, what = permission.partition(".")
-    reads = what == "view" or permission in READING
+    reads = what == "view" or what.startswith("view_") or permission in READING
     return allows(scopes, f"{AREA_OF.get(area, area)}.{'read' if reads else 'write'}")
 
 
