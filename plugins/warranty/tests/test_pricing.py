@@ -476,7 +476,9 @@ def full_cost(plan: Plan, said: Basis) -> Decimal:
         persons = {"lodging": plan.people * plan.nights * 150, "meals": plan.people * plan.days * 50}
         cost += sum(cent(amount) for code, amount in persons.items() if code not in plan.provided)
         cost += cent(plan.people * plan.days * 200) + (0 if "travel" in plan.provided else plan.travel)
-    cost += cent(plan.hours * D("88.88")) + plan.freight
+    cost += plan.freight
+    if plan.means != values.DELIVERED_PART:
+        cost += cent(plan.hours * D("88.88"))
     base = D(0)
     for one in plan.parts:
         price, is_agreed = one.price, False
