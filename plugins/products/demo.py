@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Any
 
@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from core.sdk import Record, detail_of, local_day, session
 
-from . import services
-from .models import Item, Model
+from . import product_file, services, shipping
+from .models import Batch, Item, ItemPart, Model
 
 _PRODUCT = re.compile(r"([A-Z][A-Z0-9-]+)\s+(\S.*)")
 _PARTS = ("控制器,KZ-7,国产", "水泵,SB-15,国产", "主板,ZB-3,进口", "变频模块,BM-2,进口")
@@ -74,12 +74,47 @@ def _item(record: Record, model: Model, rng: Random) -> Item:
         "handed_over_on": delivered + timedelta(days=rng.randint(0, 6)) if rng.random() < 0.6 else None,
         "active": "1",
     }
+    _inspect(services.batch_of(record.unit_id, model.id, raw["batch"]), made)
     if rng.randrange(100) >= _IN_DOUBT:
-        return services.save_item(record.unit_id, raw)
+        item = services.save_item(record.unit_id, raw)
+        _open_file(item, delivered, rng)
+        return item
     item = services.save_item(record.unit_id, raw | {"sold_class": None})
     hint = "4.1" if channel == "agent" else "4.2"
     services.flag_items(item.unit_id, [(item.id, "class_conflict", f"{hint} / {channel}")])
     return item
+
+
+def _inspect(batch: Batch | None, made: date) -> None:
+    """Every batch passed its test before shipping."""
+    if batch is not None and not shipping.inspections_of(batch, 1):
+        at = datetime.combine(made, time(9), UTC)
+        finding = "性能、外观、包装检验合格"
+        shipping.inspect(batch, {"stage": "final", "result": "passed", "finding": finding, "at": at.isoformat()})
+
+
+def _open_file(item: Item, delivered: date, rng: Random) -> None:
+    """Most items have a product file; some of them still lack something."""
+    for part in item.model.key_parts:
+        session().add(
+            ItemPart(
+                unit_id=item.unit_id,
+                item_id=item.id,
+                name=part.name,
+                part_model=part.part_model,
+                serial=f"{part.part_model or part.name}-{item.id:05}",
+                batch=f"{delivered:%Y%m}",
+                origin=part.origin,
+            )
+        )
+    session().flush()
+    entries = [
+        {"kind": "original", "text": "出厂检验合格，附合格证"},
+        {"kind": "delivered", "text": "外观完好，随机资料齐全"},
+        {"kind": "agreement", "text": "服务承诺：24 小时内上门；备件按约定价格供应"},
+    ]
+    for entry in entries[: rng.choice((0, 2, 2, 3, 3))]:
+        product_file.add_entry(item, {**entry, "on": delivered})
 
 
 def _month(day: date) -> str:

@@ -84,7 +84,7 @@ def find_item(unit_id: int, serial: object) -> Item | None:
 
 
 def items_by_serial(unit_id: int, serials: Iterable[object]) -> dict[str, Item]:
-    """Return the unit's items of these serial numbers (any spelling), by serial number. One select a few hundred."""
+    """Return the unit's items of these serial numbers (any spelling), by serial number; a few hundred at a time."""
     wanted = sorted({fields.tidy_serial(one) for one in serials} - {""})
     found: dict[str, Item] = {}
     for start in range(0, len(wanted), CHUNK):
