@@ -158,10 +158,10 @@ def test_the_tariff_of_the_class_comes_before_the_one_for_all(sqlite_app: Any) -
     assert amounts(unit, "4.2")[values.LODGING][0] == 160
 
 
-@pytest.mark.parametrize(
-    "clause",
-    [pytest.param(one, marks=pytest.mark.clause(one)) for one in ("R13-5.2.1", "R18-5.2.1", "R19-5.2.1")],
-)
+@pytest.mark.clause("R13-5.2.1")
+@pytest.mark.clause("R18-5.2.1")
+@pytest.mark.clause("R19-5.2.1")
+@pytest.mark.parametrize("clause", ["R13-5.2.1", "R18-5.2.1", "R19-5.2.1"])
 def test_classes_4_1_and_4_2_share_a_tariff_where_the_clause_says_so(sqlite_app: Any, clause: str) -> None:
     alike, apart = make_shop("R17-5.2.3", clause), make_shop("R17-5.2.3")
     for unit in (alike, apart):
@@ -279,9 +279,10 @@ def test_a_part_price_that_has_begun_keeps_its_amount(sqlite_app: Any) -> None:
 # --- who sets prices ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "clause", [pytest.param(one, marks=pytest.mark.clause(one)) for one in ("R17-3.5", "R18-3.5", "R19-3.5")]
-)
+@pytest.mark.clause("R17-3.5")
+@pytest.mark.clause("R18-3.5")
+@pytest.mark.clause("R19-3.5")
+@pytest.mark.parametrize("clause", ["R17-3.5", "R18-3.5", "R19-3.5"])
 def test_a_price_that_is_not_finances_is_refused_by_clause(sqlite_app: Any, clause: str) -> None:
     unit = make_shop(clause)
     key = add_tariff(unit, released=False)

@@ -442,13 +442,11 @@ def test_the_worked_example_is_the_visit_of_the_regulations(sqlite_app: Any) -> 
 # --- every year -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "clause",
-    [
-        pytest.param(one, marks=pytest.mark.clause(one))
-        for one in ("R13-5.2.1.3e", "R17-5.2.3e", "R18-5.2.1.3e", "R19-5.2.1.3e")
-    ],
-)
+@pytest.mark.clause("R13-5.2.1.3e")
+@pytest.mark.clause("R17-5.2.3e")
+@pytest.mark.clause("R18-5.2.1.3e")
+@pytest.mark.clause("R19-5.2.1.3e")
+@pytest.mark.parametrize("clause", ["R13-5.2.1.3e", "R17-5.2.3e", "R18-5.2.1.3e", "R19-5.2.1.3e"])
 def test_finance_gets_a_task_every_year_to_go_over_the_tariff(app: Any, clause: str) -> None:
     helpers.make_user(position=helpers.make_position("finance"))
     with clock.frozen(noon(date(2025, 12, 1))):
