@@ -18,6 +18,7 @@ from core.sdk import (
     Panel,
     current_scope,
     effective,
+    enabled_plugins,
     fetch,
     holds,
     label_of,
@@ -112,10 +113,14 @@ def badges(subject: str, rows: Sequence[Any]) -> Mapping[int, Badge]:
     """Return "covered until" for items of the product file (``products:item``), a whole page at once."""
     if subject != ITEMS:
         return {}
-    scope = current_scope()
-    seen = [row for row in rows if scope.may(rights.VIEW, row.unit_id)]
+    seen = [row for row in rows if _shows(row.unit_id)]
     found = {row.id: badge_of(row, lines) for row, lines in _with_lines(seen)}
     return {key: badge for key, badge in found.items() if badge is not None}
+
+
+def _shows(unit_id: int) -> bool:
+    """Lists may go over several units: the plugin must be on there, too."""
+    return current_scope().may(rights.VIEW, unit_id) and cover.PLUGIN in enabled_plugins(unit_id)
 
 
 def _with_lines(rows: Sequence[Any]) -> list[tuple[Any, list[WarrantyLine]]]:

@@ -113,6 +113,18 @@ def test_marks_stand_wherever_a_serial_number_shows(app: Flask) -> None:
     assert answer["marks"] == [{"label": words, "tone": "bad"}]
 
 
+def test_where_the_plugin_is_off_nothing_of_it_shows(sqlite_app: Flask) -> None:
+    desk = Desk(sqlite_app, "R07-3.1")
+    key = sell(desk.shop, purchased_on=DAY)
+    helpers.switch_off(desk.shop.unit, "warranty")
+    for page in (f"/admin/products/items/details/?id={key}", "/admin/products/items/", "/admin/search/?q=RB18A"):
+        assert "Out of warranty" not in desk.get(page)
+    desk.get(f"/p/warranty/lookup?serial={SERIAL}", 404)
+    desk.get("/admin/warranty/terms/", 404)
+    helpers.switch_on(desk.shop.unit, "warranty")
+    assert "Out of warranty" in desk.get("/admin/products/items/")
+
+
 @pytest.mark.parametrize("count", [5, 50])
 def test_the_list_asks_for_all_marks_at_once(
     sqlite_app: Flask, count: int, count_queries: Callable[[], AbstractContextManager[list[str]]]
