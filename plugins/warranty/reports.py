@@ -250,17 +250,15 @@ def _waivers(units: Sequence[int], wanted: Mapping[str, Any]) -> Rows:
         kind = waiver_kind(waiver, whole, approval.subject if approval is not None else "")
         if wanted.get("kind") and kind != wanted["kind"]:
             continue
-        amounts = dict.fromkeys((WHOLE, PART, ROUNDING), Decimal(0)) | {kind: -waiver.amount}
         yield {
             "number": number,
             "day": local_day(waiver.unit_id, waiver.created_at),
-            "month": f"{local_day(units[0], waiver.created_at):%Y-%m}",
             "clause": (approval.clause if approval is not None else "") or waiver.clause,
             "kind": str(label_of(WAIVER_KINDS, kind)),
             "by": _agreed_by(position, decided or name),
             "reason": waiver.reason,
-            **amounts,
-            "amount": -waiver.amount,
+            "waived": Decimal(0) if kind == ROUNDING else -waiver.amount,
+            ROUNDING: -waiver.amount if kind == ROUNDING else Decimal(0),
         }
 
 
@@ -286,15 +284,12 @@ WAIVERS = Report(
     columns=(
         ReportColumn("number", _l("Record")),
         ReportColumn("day", _l("Day of the waiver"), "date"),
-        ReportColumn("month", _l("Month")),
-        ReportColumn("clause", _l("Clause")),
         ReportColumn("kind", _l("Kind of waiver")),
+        ReportColumn("clause", _l("Clause")),
         ReportColumn("by", _l("Agreed by")),
         ReportColumn("reason", _l("Reason")),
-        ReportColumn(WHOLE, _l("Served without payment (yuan)"), "money", total=True),
-        ReportColumn(PART, _l("Reductions (yuan)"), "money", total=True),
+        ReportColumn("waived", _l("Waived (yuan)"), "money", total=True),
         ReportColumn(ROUNDING, _l("Rounded off (yuan)"), "money", total=True),
-        ReportColumn("amount", _l("Waived (yuan)"), "money", total=True),
     ),
     rows=_waivers,
     filters=(
@@ -303,8 +298,8 @@ WAIVERS = Report(
         Field("payer", "choice", _l("Payer"), choices=PAYERS),
         Field("kind", "choice", _l("Kind of waiver"), choices=WAIVER_KINDS),
     ),
-    group_by=("kind", "by", "clause", "month"),
-    chart=("kind", "amount"),
+    group_by=("kind", "by", "clause"),
+    chart=("by", "waived"),
     help=_l(
         "Every waiver by the day it was made, posted or not, with who agreed to it and the clause; waivers of lines"
         " that were taken back are left out."
