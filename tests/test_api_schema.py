@@ -28,7 +28,8 @@ from core.rules import approvals
 from core.users.permissions import all_permissions
 from tests.api_scene import API, Asker, token_of
 from tests.casework import INTAKE, make_office
-from tests.helpers import in_scope, make_user, switch_on
+from tests.helpers import as_system, in_scope, make_user, switch_on
+from tests.test_api_walk import COLLECTIONS, one_of
 
 CHECKS = [
     not_a_server_error,
@@ -55,7 +56,7 @@ class Known:
 
     def __init__(self, app: Flask) -> None:
         office = make_office("HQ")
-        switch_on(office.unit, "products")
+        switch_on(office.unit, "products", "warranty")
         boss = make_user(office.unit, [one.code for one in all_permissions()])
         self.secret = token_of(boss)
         asker = Asker(app, self.secret)
@@ -70,7 +71,15 @@ class Known:
                 asked = approvals.ask(
                     office.unit.id, clause="R01-4.4", subject="thing:1", title="减免", position="gm", reason="试"
                 ).id
-        self.ids = {"attachments": file, "approvals": asked, "models": model, "items": item, "clauses": "R01-4.2"}
+        with as_system() as work:
+            plugged = {name: one_of(work, model, office.unit) for name, model in COLLECTIONS.items()}
+        self.ids = plugged | {
+            "attachments": file,
+            "approvals": asked,
+            "models": model,
+            "items": item,
+            "clauses": "R01-4.2",
+        }
 
     def parts(self, path: str) -> dict[str, Any]:
         """Return values for the parts of a path that lead to something."""

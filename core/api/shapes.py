@@ -32,6 +32,7 @@ _SCHEMAS: Mapping[str, Schema] = {
     "moment": {"type": "string", "format": "date-time"},
     "uid": {"type": "string", "format": "uuid"},
     "object": {"type": "object"},
+    "objects": {"type": "array", "items": {"type": "object"}},
     "any": {},
 }
 # Kinds of fields that JSON has no way to send: files go by their own operation.

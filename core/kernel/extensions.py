@@ -173,8 +173,8 @@ class ApiResource:
     """A collection under ``/api/v1/<path>`` (a plugin's: ``/api/v1/<plugin>/<path>``) of rows of ``model``.
 
     ``read`` says which fields are shown (name -> kind of JSON: string, integer, number, money, boolean, date,
-    moment, object); ``show(rows)`` answers one mapping per row for a whole page at once. ``filters`` are
-    columns that may be asked for by equality. ``create(unit_id, raw)`` and ``change(row, raw)`` are services;
+    moment, object, objects for a list of them); ``show(rows)`` answers one mapping per row for a whole page at
+    once. ``filters`` are columns that may be asked for by equality. ``create(unit_id, raw)`` and ``change(row, raw)`` are services;
     None: not offered.
     """
 

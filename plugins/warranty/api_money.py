@@ -38,7 +38,7 @@ def resources() -> list[ApiResource]:
                 "state": "string",
                 "current": "boolean",
                 "total": "money",
-                "lines": "object",
+                "lines": "objects",
                 "valid_until": "date",
                 "quoted_at": "moment",
                 "sent_at": "moment",
@@ -66,7 +66,7 @@ def resources() -> list[ApiResource]:
                 "received_at": "moment",
                 "handed_in_at": "moment",
                 "confirmed_at": "moment",
-                "lines": "object",
+                "lines": "objects",
             },
             show=_receipts,
             filters={"means": Receipt.means, "reference": Receipt.reference},
@@ -84,7 +84,7 @@ def resources() -> list[ApiResource]:
                 "state": "string",
                 "buyer": "string",
                 "tax_number": "string",
-                "rate": "number",
+                "rate": "string",
                 "amount": "money",
                 "tax": "money",
                 "customer": "uid",
@@ -93,7 +93,7 @@ def resources() -> list[ApiResource]:
                 "red_number": "string",
                 "red_amount": "money",
                 "red_on": "date",
-                "lines": "object",
+                "lines": "objects",
             },
             show=_invoices,
             filters={"invoice_number": Invoice.invoice_number, "tax_number": Invoice.tax_number},
@@ -109,7 +109,7 @@ def _quotes(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
     return [
         {
             **{name: getattr(row, name) for name in (*plain, "version")},
-            "lines": {"charges": row.lines},
+            "lines": row.lines,
             "case": numbers[row.record_id],
         }
         for row in rows
@@ -144,7 +144,7 @@ def _receipts(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
             "state": heads[row.id].state,
             "customer": _customer(heads[row.id]),
             "received_at": heads[row.id].received_at,
-            "lines": {"charges": lines[row.id]},
+            "lines": lines[row.id],
         }
         for row in rows
     ]
@@ -163,7 +163,7 @@ def _invoices(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
             "number": heads[row.id].number,
             "state": heads[row.id].state,
             "customer": _customer(heads[row.id]),
-            "lines": {"charges": lines[row.id]},
+            "lines": lines[row.id],
         }
         for row in rows
     ]
