@@ -174,8 +174,8 @@ class ApiResource:
 
     ``read`` says which fields are shown (name -> kind of JSON: string, integer, number, money, boolean, date,
     moment, object, objects for a list of them); ``show(rows)`` answers one mapping per row for a whole page at
-    once. ``filters`` are columns that may be asked for by equality. ``create(unit_id, raw)`` and ``change(row, raw)`` are services;
-    None: not offered.
+    once. ``filters`` are columns that may be asked for by equality. ``create(unit_id, raw)`` and
+    ``change(row, raw)`` are services; None: not offered.
     """
 
     path: str
