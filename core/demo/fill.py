@@ -283,7 +283,9 @@ def _promise(teams: list[Team], now: datetime, rng: random.Random) -> None:
 def _remind_people(teams: list[Team], now: datetime, rng: random.Random) -> None:
     texts = ("回访客户是否恢复正常", "催仓库发配件", "确认上门时间", "把检测报告发给客户")
     for team in teams:
-        open_ones = select(Record.id).where(Record.unit_id == team.unit.id, Record.category.in_(OPEN_CATEGORIES))
+        open_ones = select(Record.id).where(
+            Record.unit_id == team.unit.id, Record.type == CASE.code, Record.category.in_(OPEN_CATEGORIES)
+        )
         keys = session().scalars(open_ones.order_by(func.length(Record.title), Record.id).limit(12)).all()
         for key in keys:
             who = team.pick(rng, rng.choice(("desk", "lead", "field")))

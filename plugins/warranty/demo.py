@@ -351,4 +351,4 @@ def _contract(unit_id: int) -> None:
     today = local_day(unit_id)
     perform(made.id, "sign", {"signed_on": today})
     team = {"engineers": "鲁大勇、牛志勇", "agents": "程思敏、童欣怡"}
-    perform(made.id, "start", {"starts_on": today, "ends_on": add_months(today, 12), **team})
+    perform(made.id, "start", {"starts_on": today, "ends_on": add_months(today, 12) - timedelta(days=1), **team})
