@@ -314,7 +314,9 @@ def test_steps_of_two_records_that_mirror_each_other_do_not_wait_in_a_circle(off
 
 
 def test_a_type_without_kinds_of_its_own_takes_comments_files_and_stages(office, monkeypatch):
-    monkeypatch.setitem(types._types, "case", replace(CASE, workflow=replace(CASE_WORKFLOW, fact_kinds={})))
+    monkeypatch.setitem(
+        types._types, "case", replace(CASE, workflow=replace(CASE_WORKFLOW, transitions={}, fact_kinds={}))
+    )
     types.workflow_of.cache_clear()
     assert {"comment", "stage", "attachment"} <= set(types.workflow_of("case", frozenset()).fact_kinds)
     types.workflow_of.cache_clear()
