@@ -41,7 +41,7 @@ from core.kernel.extensions import (
     Tile,
 )
 from core.kernel.fields import Choices, Field, clean, label_of, normalise
-from core.kernel.i18n import current_locale
+from core.kernel.i18n import current_locale, speaking
 from core.kernel.ids import read_id, uuid7
 from core.kernel.importing import Importer, Plan, Row
 from core.kernel.jobs import Job, Periodic, Work
@@ -49,6 +49,7 @@ from core.kernel.money_words import rmb
 from core.kernel.numbering import draw
 from core.kernel.outbox import publish
 from core.kernel.sheets import Column as SheetColumn
+from core.mail import outgoing as mails
 from core.records.engine import (
     Step,
     answered_before,
@@ -216,6 +217,7 @@ __all__ = [
     "link_records",
     "local_day",
     "lock",
+    "mails",
     "make_workflow",
     "may",
     "money_math",
@@ -238,6 +240,7 @@ __all__ = [
     "search",
     "session",
     "setting",
+    "speaking",
     "system_scope",
     "tell_of_fact",
     "transaction",

@@ -10,6 +10,8 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, select
 
 from core.customers.models import Customer, CustomerContact
+from core.documents.models import Document
+from core.documents.services import file_name
 from core.kernel import clock
 from core.kernel.access import require
 from core.kernel.database import current_scope, fetch, session, transaction
@@ -18,7 +20,7 @@ from core.kernel.ids import uuid7
 from core.kernel.jobs import Job, Work, enqueue
 from core.notices import kinds, smtp
 from core.notices.kinds import Kind
-from core.records.attachments import attach, path_of
+from core.records.attachments import attach, path_of, path_of_hash
 from core.records.engine import (
     answered_before,
     append_fact,
@@ -43,6 +45,7 @@ JOB = "mail.send"
 MOST_BYTES = 20 * 1024 * 1024
 LONGEST = 4000
 LOCKED: Select[Any] = select(Mail).with_for_update().execution_options(populate_existing=True)
+NOT_ON_FILE = _l("This address is not on file for the customer")
 _FIRST = ("responded", "contacted", "answered")
 
 
@@ -101,17 +104,44 @@ def reply(
         if len(text) > LONGEST:
             errors["text"] = _l("At most %(count)d characters", count=LONGEST)
         if to not in addresses_for(record):
-            errors["to"] = _l("This address is not on file for the customer")
+            errors["to"] = NOT_ON_FILE
         mailbox = mailbox_of(record)
-        if mailbox is None:
-            errors["text"] = _l("The unit has no mailbox to write from")
-        elif not smtp.is_set_up():
-            errors["text"] = _l("No mail server is set up")
+        if against := _against_writing(mailbox):
+            errors["text"] = against
         if errors or mailbox is None:
             raise InvalidData(errors)
         row = _queue(record, mailbox, to, text, _attached(record, files))
         remember_answer(record.unit_id, key, {"mail": row.id})
         return row
+
+
+def _against_writing(mailbox: Mailbox | None) -> Any:
+    """Say why nothing can be mailed from here, None where it can."""
+    if mailbox is None:
+        return _l("The unit has no mailbox to write from")
+    return None if smtp.is_set_up() else _l("No mail server is set up")
+
+
+def mail_document(record: Record, paper: Document, text: str, to: str = "") -> Mail:
+    """Mail an issued paper to a record's customer: to an address on file, the first of them where none is named.
+
+    For steps of plugins, which have asked for their own permission; the mail goes out after the transaction.
+
+    Raises:
+        InvalidData: beside ``to``: no address on file, or another than those; or no mail can be sent from here.
+    """
+    known = addresses_for(record)
+    to = to.strip().lower() or next(iter(known), "")
+    if not to:
+        raise InvalidData({"to": _l("No e-mail address of the customer is on file")})
+    if to not in known:
+        raise InvalidData({"to": NOT_ON_FILE})
+    mailbox = mailbox_of(record)
+    against = _against_writing(mailbox)
+    if against or mailbox is None:
+        raise InvalidData({"to": against})
+    content = path_of_hash(paper.sha256).read_bytes()
+    return _queue(record, mailbox, to, text, [(file_name(paper), content, "application/pdf")])
 
 
 def _attached(record: Record, files: Sequence[tuple[str, IO[bytes]]]) -> list[smtp.Attached]:

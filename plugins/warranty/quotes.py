@@ -3,7 +3,7 @@
 The prices a quote rests on stand in ``Quote.basis``: once they differ, telling it and consenting to it are refused.
 A further quote replaces the one before, and the core brings the open charges to the new amounts. ``Quote.total`` is
 what the customer has to pay: it falls with what is waived. Who agreed and what proves it stay in the quote, never
-in a fact. Nothing is mailed from here: the paper lies on the case, and goes out with a reply from there.
+in a fact.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select
 
@@ -44,9 +45,11 @@ from core.sdk import (
     fetch_visible,
     local_day,
     lock,
+    mails,
     on_customer_erased,
     session,
     setting,
+    speaking,
     tell_of_fact,
 )
 
@@ -251,6 +254,7 @@ def send_step(step: Step) -> None:
 
     Raises:
         Refused: nothing waits to be told, it lapsed, or a price has changed since.
+        InvalidData: beside ``to``: it is to be mailed, and cannot be.
     """
     quote = _asked_about(step, WAITING)
     _require_valid(step, quote)
@@ -261,7 +265,23 @@ def send_step(step: Step) -> None:
     quote.sent_by_means = step.values["by"]
     step.values["quote"] = quote.number
     session().flush()
-    documents.issue(FORM, step.record.id, PAPER_LANGUAGE)
+    paper = documents.issue(FORM, step.record.id, PAPER_LANGUAGE)
+    if step.values["by"] == values.BY_EMAIL:
+        mails.mail_document(step.record, paper, _letter(step.record, quote), step.values.get("to") or "")
+
+
+def _letter(record: Record, quote: Quote) -> str:
+    """Word the e-mail that brings a quote, in the language of the paper."""
+    with speaking(PAPER_LANGUAGE):
+        return _(
+            "Please find our quote %(quote)s for your request %(case)s attached: %(total)s yuan in all, "
+            "valid until %(day)s.\n"
+            "Please answer this e-mail to tell us whether you agree. Work begins when we have your answer.",
+            quote=quote.number,
+            case=record.number,
+            total=f"{quote.total:,.2f}",
+            day=quote.valid_until or "",
+        )
 
 
 def consent_step(step: Step) -> None:

@@ -17,11 +17,7 @@ POLICY, START, REPAIRED_COVER, VARIANT = (
     "warranty.repaired_cover",
     "tender.variant",
 )
-QUOTE_DAYS, ROUNDING_MOST, ROUNDING_POSITION = (
-    "warranty.quote_days",
-    "warranty.rounding_most",
-    "warranty.rounding_position",
-)
+QUOTE_DAYS, ROUNDING_MOST = "warranty.quote_days", "warranty.rounding_most"
 ENDING_DAYS, TAX_RATE = "warranty.ending_days", "warranty.tax_rate"
 REMAINDER, FULL_RESTART = "remainder", "full_restart"
 COVERS: Choices = (

@@ -308,6 +308,15 @@ CONSENT_MEANS: Choices = (
     ("seal", _l("Signature and seal")),
     ("portal", _l("Portal")),
 )
+BY_EMAIL = "email"
+SENT_MEANS: Choices = (
+    ("phone", _l("Telephone")),
+    ("wechat", _l("WeChat")),
+    (BY_EMAIL, _l("By e-mail, sent from here")),
+    ("paper", _l("On paper")),
+    ("portal", _l("Portal")),
+    ("other", _l("In another way")),
+)
 CASH, TRANSFER, WECHAT, ALIPAY, POS, CHEQUE = "cash", "transfer", "wechat", "alipay", "pos", "cheque"
 RECEIPT_MEANS: Choices = (
     (CASH, _l("Cash")),

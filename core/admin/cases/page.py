@@ -16,7 +16,6 @@ from markupsafe import Markup
 from sqlalchemy import or_, select
 from sqlalchemy.orm import joinedload
 
-from core.admin.screens.charges import charges_of
 from core.cases import vocabulary
 from core.cases.rules import who
 from core.cases.services import INTAKE_FIELDS
@@ -289,12 +288,6 @@ def panels(record: Record, enabled: frozenset[str]) -> list[Box]:
     return [box for _weight, box in sorted(boxes, key=lambda pair: pair[0])]
 
 
-def money(record: Record) -> list[Box]:
-    """Draw what is owed for a record, where there is anything and the reader may see it."""
-    html = charges_of(record)
-    return [Box("charges", _("Charges"), html)] if html else []
-
-
 def _box(plugin: str, panel: Any) -> Box:
     code = f"{plugin}-{panel.code}"
     try:
@@ -392,7 +385,7 @@ def context(record: Record, *, before: int | None = None, revealed: bool = False
         "more_before": facts[-1].seq if more else None,
         "files": files,
         "inline": INLINE,
-        "boxes": [*money(record), *panels(record, enabled)],
+        "boxes": panels(record, enabled),
         "links": [(role, words.state_badge(other), other) for role, other in links_of(record.id)],
         "refused": refusals_of(record),
         "reminders": reminders_of(record.id),

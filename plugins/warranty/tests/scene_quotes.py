@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -177,3 +178,10 @@ def make_desk(app: Any, *clauses: str, **values: Any) -> Desk:
 
 def a_second_person(desk: Desk) -> User:
     return make_user(desk.unit, ALL, name="同事")
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
