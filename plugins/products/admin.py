@@ -405,7 +405,7 @@ MODELS = ListSpec(
     columns=(
         ListColumn("code", _l("Model"), lambda m: m.code, "code", "code", link=model_url, card="title"),
         ListColumn("name", _l("Product name"), lambda m: m.name),
-        ListColumn("category", _l("Category"), lambda m: m.category.name if m.category else ""),
+        ListColumn("category", _l("Product category"), lambda m: m.category.name if m.category else ""),
         ListColumn("warranty_months", _l("Warranty (months)"), lambda m: m.warranty_months, "number"),
         ListColumn("price", _l("List price (yuan)"), lambda m: m.price, "money"),
         ListColumn("key_parts", _l("Key parts"), lambda m: "、".join(part.name for part in m.key_parts)),
@@ -418,7 +418,7 @@ MODELS = ListSpec(
     filters=(
         Filter(
             "category",
-            _l("Category"),
+            _l("Product category"),
             "choice",
             lambda s, values, _c: s.where(Model.category_id.in_([int(v) for v in values])),
             _categories_here,
@@ -628,7 +628,7 @@ CATEGORIES = ListSpec(
     title=_l("Product categories"),
     model=Category,
     columns=(
-        ListColumn("name", _l("Category"), lambda c: c.name, link=category_url, card="title"),
+        ListColumn("name", _l("Product category"), lambda c: c.name, link=category_url, card="title"),
         ListColumn("sort", _l("Order in lists"), lambda c: c.sort, "number"),
         ListColumn("active", _l("In use"), lambda c: c.active, "bool", card="badge"),
     ),

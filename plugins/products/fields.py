@@ -107,7 +107,7 @@ def read_date(raw: object) -> date | None:
 def category_fields() -> list[Field]:
     """Inputs of a category."""
     return [
-        Field("name", "text", _l("Category"), required=True, max_length=60),
+        Field("name", "text", _l("Product category"), required=True, max_length=60),
         Field("sort", "int", _l("Order in lists"), default=100, minimum=Decimal(0), maximum=Decimal(9999)),
         Field("active", "bool", _l("In use"), default=True),
     ]
@@ -118,7 +118,7 @@ def model_fields(categories: Choices) -> list[Field]:
     return [
         Field("code", "text", _l("Model"), required=True, max_length=60, help=_l("As printed on the name plate")),
         Field("name", "text", _l("Product name"), required=True, max_length=120),
-        Field("category_id", "choice", _l("Category"), choices=categories),
+        Field("category_id", "choice", _l("Product category"), choices=categories),
         Field("warranty_months", "int", _l("Warranty (months)"), minimum=Decimal(0), maximum=Decimal(600)),
         Field("price", "decimal", _l("List price (yuan)"), minimum=Decimal(0), maximum=Decimal("9999999999.99")),
         Field(
@@ -217,8 +217,8 @@ def entry_fields() -> list[Field]:
     """Inputs of an entry of a product file."""
     return [
         Field("kind", "choice", _l("Kind"), required=True, choices=ENTRY_KINDS),
-        Field("on", "date", _l("Day"), required=True),
-        Field("text", "long", _l("Text")),
+        Field("on", "date", _l("Date"), required=True),
+        Field("text", "long", _l("What it says")),
         Field("score", "int", _l("Satisfaction"), minimum=Decimal(1), maximum=Decimal(5), help=_SCORE),
         Field("until", "date", _l("Valid until"), help=_l("Of an agreement")),
     ]
@@ -365,7 +365,7 @@ _DISPUTED: Choices = (
     ("warranty_months", _l("Warranty (months)")),
     ("price", _l("List price (yuan)")),
     ("class_hint", _l("Class in the file")),
-    ("category", _l("Category")),
+    ("category", _l("Product category")),
     ("part", _l("Key part")),
     ("model", _l("Model")),
     ("batch", _l("Batch number")),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import or_, select
 from sqlalchemy.orm import joinedload
 
-from core.sdk import InvalidData, Record, local_day, normalise, session
+from core.sdk import InvalidData, Record, local_day, normalise, publish, session
 
 from . import fields, shipping
 from .models import Item, ItemPart, Model
@@ -40,6 +41,8 @@ def replace_item(item: Item, new_item: Item, on: date) -> Item:
         setattr(new_item, name, getattr(item, name) or getattr(new_item, name))
     new_item.delivered_on = on
     session().flush()
+    told = {"item_id": item.id, "new_item_id": new_item.id, "on": on.isoformat()}
+    publish("products.exchanged", item.unit_id, told, key=f"products.exchanged:{item.id}:{new_item.id}")
     session().refresh(new_item, ["customer"])
     return new_item
 
@@ -73,6 +76,22 @@ def stands_for(item: Item) -> Item | None:
     """Return the item that this one was given for, if any."""
     found = select(Item).where(Item.replaced_by_id == item.id, Item.unit_id == item.unit_id)
     return session().scalars(found).first()
+
+
+def first_deliveries(ids: Sequence[int]) -> dict[int, date]:
+    """Return when the customer first got what these items stand for, by item id; only of items given in exchange.
+
+    One select for each length of the chain, whatever the number of items.
+    """
+    found: dict[int, date] = {}
+    below = {key: key for key in ids}  # an item in the chain: the one that was asked for
+    for _step in range(MOST_IN_CHAIN):
+        rows = session().execute(
+            select(Item.id, Item.replaced_by_id, Item.delivered_on).where(Item.replaced_by_id.in_(list(below)))
+        ).all() if below else ()
+        below = {row.id: below[row.replaced_by_id] for row in rows}
+        found |= {below[row.id]: row.delivered_on for row in rows if row.delivered_on is not None}
+    return found
 
 
 def successors(item: Item) -> list[Item]:

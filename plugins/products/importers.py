@@ -109,7 +109,7 @@ class ModelImporter(TableImporter):
         SheetColumn("name", _l("Product name"), ("品名", "产品名称", "名称"), required=True),
         SheetColumn("warranty_months", _l("Warranty (months)"), ("保修月数", "保修期(月)", "质保月数")),
         SheetColumn("price", _l("List price (yuan)"), ("单价(元)", "单价", "价格")),
-        SheetColumn("kind", _l("Category"), ("类别", "产品类别", "分类")),
+        SheetColumn("kind", _l("Category"), ("类别", "产品分类", "产品类别", "分类")),
         SheetColumn("part", _l("Key part"), ("关键件", "关键部件")),
     )
 

@@ -112,7 +112,7 @@ _MODEL_FIELDS = (
     Field("name", "text", _l("Product name"), required=True, max_length=120),
     Field("warranty_months", "int", _l("Warranty (months)"), minimum=Decimal(0), maximum=Decimal(600)),
     Field("price", "decimal", _l("List price (yuan)"), minimum=Decimal(0), maximum=Decimal("9999999999.99")),
-    Field("kind", "text", _l("Category"), max_length=60),
+    Field("kind", "text", _l("Product category"), max_length=60),
     Field("part", "text", _l("Key part"), max_length=60),
 )
 

@@ -13,7 +13,7 @@ from core.sdk import Base, BigId, Customer, Record, UnitScoped, UtcDateTime
 
 from . import fields
 
-_CATEGORY, _MODEL, _BATCH, _ITEM = _l("Category"), _l("Model"), _l("Batch"), _l("Item")
+_CATEGORY, _MODEL, _BATCH, _ITEM = _l("Product category"), _l("Model"), _l("Batch"), _l("Item")
 
 
 class Category(UnitScoped, Base):
@@ -118,7 +118,7 @@ class Batch(UnitScoped, Base):
         "produced_on": _l("Produced on"),
         "held_at": _l("Stopped at"),
         "hold_reason": _l("Why it was stopped"),
-        "sealed_at": _l("Sealed at"),
+        "sealed_at": _l("Sealed off at"),
     }
     __table_args__ = (
         UniqueConstraint("unit_id", "model_id", "number"),
@@ -267,8 +267,8 @@ class FileEntry(UnitScoped, Base):
         "": _l("Entry of the product file"),
         "item_id": _ITEM,
         "kind": (_l("Kind"), fields.ENTRY_KINDS),
-        "on": _l("Day"),
-        "text": _l("Text"),
+        "on": _l("Date"),
+        "text": _l("What it says"),
         "score": _l("Satisfaction"),
         "until": _l("Valid until"),
     }

@@ -114,7 +114,7 @@ def _missing_user(item: Item) -> list[Any]:
     if item.customer_id is None:
         found.append(_l("Using unit"))
     if not item.used_by:
-        found.append(_l("User"))
+        found.append(_l("Used by"))
     return found
 
 

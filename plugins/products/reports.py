@@ -67,7 +67,7 @@ ITEMS = Report(
     permission=services.VIEW,
     columns=(
         ReportColumn("model", _l("Model")),
-        ReportColumn("category", _l("Category")),
+        ReportColumn("category", _l("Product category")),
         ReportColumn("sold_class", _l("Sold by")),
         ReportColumn("items", _l("How many"), "number", total=True),
         ReportColumn(WITHIN, _l("Within warranty"), "number", total=True),

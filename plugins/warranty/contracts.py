@@ -76,7 +76,9 @@ PLAN = tuple(one.name for one in PLAN_FIELDS)
 FIELDS = (
     Field("name", "text", _l("Name of the contract"), True, max_length=120),
     *PLAN_FIELDS,
-    Field("serials", "long", _l("Items"), max_length=14_000, help=_l("Serial numbers, one per line")),
+    Field(
+        "serials", "long", _l("Items of the contract"), max_length=14_000, help=_l("Serial numbers, one per line")
+    ),
     Field(
         "prices",
         "long",
@@ -147,8 +149,8 @@ STATES = (
     State(DRAFT, _l("Draft"), "open"),
     State(SIGNED, _l("Signed"), "open"),
     State(IN_FORCE, _l("In force"), "open"),
-    State(ENDED, _l("Ended"), "closed"),
-    State(CANCELLED, _l("Cancelled"), "cancelled"),
+    State(ENDED, _l("Contract ended"), "closed"),
+    State(CANCELLED, _l("Contract cancelled"), "cancelled"),
 )
 FACT_KINDS = (
     FactKind("registered", _l("Contract drafted"), 0),

@@ -30,7 +30,7 @@ _STARTS = {
     "销售": values.PURCHASE,
     "purchase": values.PURCHASE,
 }
-_STARTS |= {"移交": values.HANDOVER, "验收": values.HANDOVER, "hand-over": values.HANDOVER}
+_STARTS |= {"移交": values.HANDOVER, "交接": values.HANDOVER, "验收": values.HANDOVER, "hand-over": values.HANDOVER}
 _STARTS |= {"交付": values.DELIVERY, "交货": values.DELIVERY, "送达": values.DELIVERY, "delivery": values.DELIVERY}
 _ACTIONS = {"保修": values.REPAIR, "免费维修": values.REPAIR, "维修": values.REPAIR, "free repair": values.REPAIR}
 _ACTIONS |= {"换货": values.EXCHANGE, "包换": values.EXCHANGE, "exchange": values.EXCHANGE}
@@ -51,14 +51,14 @@ class TermImporter(Importer):
     columns = (
         SheetColumn("name", _l("Name"), ("名称", "规定名称", "保修期名称", "name"), required=True),
         SheetColumn(
-            "months", _l("Months"), ("月数", "保修月数", "期限(月)", "保修期(月)", "months"), required=True
+            "months", _l("Term (months)"), ("月数", "保修月数", "期限(月)", "保修期(月)", "months"), required=True
         ),
         SheetColumn("scope", _l("What is covered"), ("保修范围", "范围", "scope"), help=_l("Empty: complete set")),
         SheetColumn("part", _l("Key part"), ("关键件", "关键部件", "部件", "part")),
         SheetColumn("start", _l("Counted from"), ("起算", "起算日", "start"), help=_l("Empty: purchase")),
         SheetColumn("action", _l("What is owed"), ("责任", "承担方式", "action"), help=_l("Empty: free repair")),
-        SheetColumn("sold_class", _l("Product class"), ("产品分类", "销售方", "class")),
-        SheetColumn("category", _l("Category"), ("类别", "产品类别", "category")),
+        SheetColumn("sold_class", _l("Product class"), ("销售方", "class")),
+        SheetColumn("category", _l("Category"), ("类别", "产品分类", "category")),
         SheetColumn("model", _l("Model"), ("型号", "产品型号", "model")),
         SheetColumn("valid_from", _l("Valid from"), ("生效日期", "起始日期", "from")),
         SheetColumn("valid_to", _l("Valid until"), ("失效日期", "截止日期", "to")),

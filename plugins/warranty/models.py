@@ -37,9 +37,9 @@ class Term(UnitScoped, Base):
         "scope": (_l("What is covered"), values.SCOPES),
         "start": (_l("Counted from"), values.STARTS),
         "action": (_l("What is owed"), values.ACTIONS),
-        "months": _l("Months"),
+        "months": _l("Term (months)"),
         "sold_class": _l("Product class"),
-        "category_id": _l("Category"),
+        "category_id": _l("Product category"),
         "model_id": _l("Model"),
         "part": _l("Key part"),
         "valid_from": _l("Valid from"),
@@ -85,9 +85,9 @@ class ItemEvent(UnitScoped, Base):
         "": _l("Change of a warranty"),
         "item_id": _ITEM,
         "kind": (_l("What happened"), values.EVENTS),
-        "on": _l("Day"),
+        "on": _l("Date"),
         "part": _l("Part"),
-        "months": _l("Months"),
+        "months": _l("Term (months)"),
         "until": _l("Until"),
         "clause": _CLAUSE,
         "record_id": _RECORD,
@@ -135,8 +135,8 @@ class Coverage(UnitScoped, Base):
         "cause": (_l("Cause"), values.CAUSES),
         "clause": _CLAUSE,
         "reason": _REASON,
-        "decided_at": _l("Decided at"),
-        "decided_by": _l("Decided by"),
+        "decided_at": _l("Coverage decided at"),
+        "decided_by": _l("Decided by whom"),
     }
     __table_args__ = (
         Index("ix_warranty_coverage_record", "record_id", "id"),
@@ -181,7 +181,11 @@ class Claim(UnitScoped, Base):
 
     __tablename__ = "warranty_claim"
     __audited__ = True
-    __audit_words__ = {"": _l("Warranty application"), "papers": _l("Papers"), "complete_at": _l("Complete at")}
+    __audit_words__ = {
+        "": _l("Warranty application"),
+        "papers": _l("Papers shown"),
+        "complete_at": _l("Complete at"),
+    }
 
     record_id: Mapped[int] = mapped_column(ForeignKey("core_record.id"), primary_key=True, autoincrement=False)
     papers: Mapped[list[str]] = mapped_column(Json, default=list)
@@ -440,7 +444,7 @@ class Invoice(UnitScoped, Base):
         "": _l("Invoice request"),
         "buyer": _l("Buyer"),
         "tax_number": _l("Tax number"),
-        "mailbox": _l("Mailbox"),
+        "mailbox": _l("Mailbox for the invoice"),
         "rate": _l("Tax rate"),
         "amount": _l("Amount with tax"),
         "invoice_number": _l("Invoice number"),

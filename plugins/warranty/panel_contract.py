@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from flask import url_for
@@ -28,7 +29,7 @@ def of_contract(record: Record) -> list[Panel]:
         "items": [
             (one, page_url("products_item.details_view", id=one.id)) for one in contracts.items_of(record.id)
         ],
-        "prices": list((detail.prices or {}).items()),
+        "prices": [(number, Decimal(price)) for number, price in (detail.prices or {}).items()],
         "edit_url": url_for("warranty_contract.edit_view", id=record.id) if may_change else "",
         "over": over and record.state == contracts.IN_FORCE,
         "people": contracts.people,

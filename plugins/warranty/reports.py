@@ -137,7 +137,7 @@ FEES = Report(
         ReportColumn("model", _l("Model")),
         ReportColumn("clause", _l("Clause")),
         ReportColumn("payer", _l("Payer")),
-        ReportColumn("lines", _l("Lines"), "number", total=True),
+        ReportColumn("lines", _l("Number of lines"), "number", total=True),
         ReportColumn("charged", _l("Charged (yuan)"), "money", total=True),
         ReportColumn("waived", _l("Waived (yuan)"), "money", total=True),
         ReportColumn("amount", _l("Amount (yuan)"), "money", total=True),

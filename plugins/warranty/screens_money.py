@@ -125,7 +125,7 @@ RECEIPTS = ListSpec(
         ListColumn("collector", _l("Collected by"), lambda r: r.assignee.name if r.assignee else ""),
         ListColumn("received", _l("Collected at"), lambda r: r.received_at, "moment", order="received"),
         ListColumn("due", _l("To be handed in by"), lambda r: r.next_due_at, "moment"),
-        ListColumn("title", _l("What it is for"), lambda r: r.title, card="hide"),
+        ListColumn("title", _l("What it is about"), lambda r: r.title, card="hide"),
         ListColumn("reference", _l("Reference"), lambda r: r.warranty_receipt.reference, "code", visible=False),
     ),
     orderings=ORDERINGS,
@@ -137,7 +137,7 @@ RECEIPTS = ListSpec(
     quick=(
         _quick("in_hand", _l("Not handed in"), _in_hand),
         _quick("mine", _l("Mine, not handed in"), _in_hand, _mine),
-        _quick("overdue", _l("Overdue"), _in_hand, _overdue),
+        _quick("overdue", _l("Overdue to be handed in"), _in_hand, _overdue),
         _quick("to_confirm", _l("To be confirmed"), lambda _c: Record.state == receipts.HANDED_IN),
     ),
     actions=(
@@ -163,7 +163,7 @@ INVOICES = ListSpec(
         ListColumn("issued_on", _l("Day of the invoice"), lambda r: r.warranty_invoice.issued_on, "date"),
         ListColumn("received", _l("Asked for at"), lambda r: r.received_at, "moment", order="received"),
         ListColumn("red", _l("Amount taken back"), lambda r: r.warranty_invoice.red_amount or None, "money"),
-        ListColumn("title", _l("What it is for"), lambda r: r.title, card="hide"),
+        ListColumn("title", _l("What it is about"), lambda r: r.title, card="hide"),
         ListColumn("tax_number", _l("Tax number"), lambda r: r.warranty_invoice.tax_number, "code", visible=False),
     ),
     orderings=ORDERINGS,

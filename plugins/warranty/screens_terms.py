@@ -45,7 +45,7 @@ TERMS = ListSpec(
         ListColumn("name", _l("Name"), lambda t: t.name, link=term_url, card="title"),
         ListColumn("scope", _l("What is covered"), lambda t: label_of(values.SCOPES, t.scope)),
         ListColumn("part", _l("Key part"), lambda t: t.part),
-        ListColumn("months", _l("Months"), lambda t: t.months, "number"),
+        ListColumn("months", _l("Term (months)"), lambda t: t.months, "number"),
         ListColumn("start", _l("Counted from"), lambda t: label_of(values.STARTS, t.start)),
         ListColumn("action", _l("What is owed"), lambda t: label_of(values.ACTIONS, t.action)),
         ListColumn("items", _l("For"), _for),
@@ -77,7 +77,7 @@ class TermView(UnitModelView):
     edit_permission = rights.TERMS
     export_permission = rights.VIEW
     title = _l("Warranty terms")
-    icon = "calendar"
+    icon = "clock"
     create_label = _l("New term")
     list_template = "warranty/terms.html"
 

@@ -27,11 +27,13 @@ def term_fields(categories: Choices = (), models: Choices = ()) -> list[Field]:
         Field("name", "text", _l("Name"), required=True, max_length=100),
         Field("scope", "choice", _l("What is covered"), True, SCOPES, default=values.SET),
         Field("part", "text", _l("Key part"), max_length=60, help=_l("Empty: every key part of the model")),
-        Field("months", "int", _l("Months"), True, minimum=Decimal(1), maximum=Decimal(360), default=12),
+        Field("months", "int", _l("Term (months)"), True, minimum=Decimal(1), maximum=Decimal(360), default=12),
         Field("start", "choice", _l("Counted from"), True, values.STARTS, default=values.PURCHASE),
         Field("action", "choice", _l("What is owed"), True, values.ACTIONS, default=values.REPAIR),
         Field("sold_class", "choice", _l("Product class"), choices=SOLD_CLASSES, help=_l("Empty: every class")),
-        Field("category_id", "choice", _l("Category"), choices=categories, help=_l("Empty: every category")),
+        Field(
+            "category_id", "choice", _l("Product category"), choices=categories, help=_l("Empty: every category")
+        ),
         Field("model_id", "choice", _l("Model"), choices=models, help=_l("Empty: every model")),
         Field("valid_from", "date", _l("Valid from"), help=_l("For what begins on this day or later")),
         Field("valid_to", "date", _l("Valid until"), help=_l("For what begins on this day or earlier")),
