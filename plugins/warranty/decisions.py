@@ -297,7 +297,7 @@ def _drop_quote(record: Record, why: Any) -> None:
     """What was asked of the customer is asked no more: the quote is replaced and its lines are taken back."""
     from . import quotes  # it prices by the class of the record, which is worked out here
 
-    if standing_of(record).quote is not None:
+    if standing_of(record).quote is not None or quotes.has_lines(record):
         quotes.drop(record, str(why))
 
 
