@@ -471,6 +471,14 @@ def unsettle(row: Charge) -> None:
     _open_or_settle(row, SETTLED, POSTED)
 
 
+def ask_anew(rows: Iterable[Charge]) -> None:
+    """Take back the consent to lines, parts and all. For services that have locked their record."""
+    for row in list(rows):
+        if row.state == CONSENTED and row.adjusts_id is None:
+            _state(row, QUOTED)
+    session().flush()
+
+
 def _open_or_settle(row: Charge, before: str, after: str) -> None:
     for one in (row, *parts_of(row)):
         if one.state == before:

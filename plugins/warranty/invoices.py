@@ -261,7 +261,10 @@ def _take_back(step: Step) -> None:
         raise InvalidData({"red_amount": _l("At most %(number)s", number=detail.amount)})
     number = step.values["red_number"].upper()
     _check_number(step.record, number, "red_number")
-    detail.red_number, detail.red_amount, detail.red_on = number, amount, _day(step, "red_on")
+    day = _day(step, "red_on")
+    if detail.issued_on is not None and day < detail.issued_on:
+        raise InvalidData({"red_on": _l("The invoice is of %(day)s", day=detail.issued_on)})
+    detail.red_number, detail.red_amount, detail.red_on = number, amount, day
     rows = lines_of(step.record.id)
     ledger.lock_records(ledger.of_charges([one.charge_id for one in rows]))
     chosen = ledger.chosen_ids(step.values["charges"])
@@ -392,12 +395,12 @@ def lowering(charge: Charge, amount: Decimal) -> list[Blocker]:
 
 
 def is_settled(record_id: int) -> bool:
-    """Tell whether an invoice was asked for over a record's charges, or the customer wants none (R15-11b)."""
+    """Tell whether an invoice over a record's charges was asked for and stands, or none is wanted (R15-11b)."""
     asked = (
         select(Record.id)
         .join(InvoiceLine, InvoiceLine.invoice_id == Record.id)
         .join(Charge, Charge.id == InvoiceLine.charge_id)
-        .where(Charge.record_id == record_id, Record.state != CANCELLED)
+        .where(Charge.record_id == record_id, Record.state != CANCELLED, InvoiceLine.red < InvoiceLine.amount)
     )
     declined = select(Fact.id).where(Fact.record_id == record_id, Fact.kind == "invoice_declined")
     return any(session().scalar(one.limit(1)) is not None for one in (asked, declined))

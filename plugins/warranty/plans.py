@@ -80,6 +80,8 @@ def _refuse_odd(given: Mapping[str, Any]) -> None:
         errors |= {name: _l("Only where somebody goes there") for name in away}
         if given["means"] == values.DELIVERED_PART and given.get("hours"):
             errors["hours"] = _l("Only where work is done")
+    elif not given.get("days", 1):
+        errors["days"] = _l("Whoever goes there spends some of a day")
     elif given.get("nights", 0) > given.get("days", 1):
         errors["nights"] = _l("More nights than days")
     if given.get("provided") and values.TRANSPORT in given["provided"] and given.get("travel"):

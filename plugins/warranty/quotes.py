@@ -71,6 +71,7 @@ IN_WRITING = ("wechat", "email", "signature", "seal")
 PAPER = "document"  # kind of the attachment that a print of ours is
 _FREELY = "warranty_served_free"  # in the session's info while an agreed waiver is carried out
 ZERO = Decimal("0.00")
+_FREE_BY_WAIVER = _l("Nothing would be left to pay: ask for a waiver of the fees instead")
 RESUMED = FactKind("resumed", _l("Work resumed"), 66)  # of the core's case
 
 
@@ -92,12 +93,13 @@ def quote_step(step: Step) -> None:
     """Work the fees out and keep a new quote; the one before is replaced. The clocks wait for the customer.
 
     Raises:
-        Refused: coverage is not decided yet.
+        Refused: coverage is not decided yet, or what was quoted before is posted.
         InvalidData: nothing is payable, a price is missing, an amount is impossible.
     """
     record, unit_id = step.record, step.record.unit_id
     standing = standing_of(record)
     _require_decision(standing)
+    _require_unposted(record)
     worked = plans.of_step(step)
     if not pricing.total(worked.lines, CUSTOMER):
         raise InvalidData({"means": _l("The customer pays nothing for this; book our own cost instead")})
@@ -135,6 +137,8 @@ def after_quote(record: Record, facts: Sequence[Fact]) -> None:
     if quote is None:
         return
     _advance(record, "quote", _customer_sources(record))
+    # Who agreed to a line of the quote before has not agreed to this one.
+    charges.ask_anew(one for one in _customer_lines(record.id) if one.source.startswith(QUOTING))
     quote.lines = lines_now(quote)
     quote.total = payable(record.id)
     if quote.total <= 0:
@@ -145,6 +149,13 @@ def after_quote(record: Record, facts: Sequence[Fact]) -> None:
 def _require_decision(standing: Standing) -> None:
     if not standing.is_decided:
         raise Refused([Refusal("undecided", _l("Decide the coverage first"))])
+
+
+def _require_unposted(record: Record) -> None:
+    """A posted line would follow a further quote at once, before anybody agreed to it; that is another case's."""
+    if any(one.state in charges.FIXED for one in _customer_lines(record.id) if one.source.startswith(QUOTING)):
+        text = _l("The fees of this case are posted: register a further case for what comes on top")
+        raise Refused([Refusal("posted", text)])
 
 
 def _number(unit_id: int, period: str) -> str:
@@ -442,19 +453,44 @@ def lowering(charge: Charge, amount: Decimal) -> list[Blocker]:
     """Say what stands against waiving part of a line: its tariff says how far it may go (R13-5.2.1.3d)."""
     if charge.payer != CUSTOMER or not charge.source.startswith(QUOTING) or session().info.get(_FREELY):
         return []
+    if _asks_first(charge) and payable(charge.record_id) <= amount:
+        return [Blocker(str(_FREE_BY_WAIVER))]
     least = least_of(charge)
     if charges.payable_of(charge) - amount >= least:
         return []
     return [Blocker(str(_l("This may not be lowered below %(least)s yuan", least=f"{least:.2f}")))]
 
 
+def _asks_first(charge: Charge) -> bool:
+    """Tell whether serving for nothing is a question here: not agreed to yet, and a clause says who may agree."""
+    quote = _quote_of(charge)
+    return (
+        quote is not None and quote.state in (*WAITING, values.REFUSED) and bool(waiver_clause(charge.unit_id)[0])
+    )
+
+
+def _quote_of(charge: Charge) -> Quote | None:
+    return standing_of(session().get_one(Record, charge.record_id)).quote
+
+
 def follow(charge: Charge) -> None:
-    """A line of a record changed by itself: what its quote comes to follows."""
+    """A line of a record changed by itself: what its quote comes to follows.
+
+    Raises:
+        Refused: consent is noted past the quote, or nothing would be left to pay without the waiver's agreement.
+    """
     if charge.payer != CUSTOMER:
         return
-    quote = standing_of(session().get_one(Record, charge.record_id)).quote
-    if quote is not None:
-        quote.total = payable(charge.record_id)
+    quote = _quote_of(charge)
+    consented = charge.source.startswith(QUOTING) and charge.state == charges.CONSENTED
+    if consented and (quote is None or quote.state not in values.SETTLED_QUOTES):
+        text = _l("Record the consent on the case: it is about the whole quote")
+        raise Refused([Refusal("consent", text, charge.clause)])
+    if quote is None:
+        return
+    quote.total = payable(charge.record_id)
+    if charge.state == charges.VOID and quote.total <= 0 and _asks_first(charge):
+        raise Refused([Refusal("waiver", _FREE_BY_WAIVER, waiver_clause(charge.unit_id)[0])])
 
 
 def least_of(charge: Charge) -> Decimal:
@@ -598,6 +634,11 @@ def cancelled(record: Record) -> None:
     if quote is not None:
         _replace(quote, _l("The case was cancelled"), clock.now())
         forget(record)
+
+
+def has_lines(record: Record) -> bool:
+    """Tell whether a quote brought the customer lines that count, be it replaced by now."""
+    return bool(_quoted(record))
 
 
 def _quoted(record: Record) -> dict[tuple[str, str], datetime]:

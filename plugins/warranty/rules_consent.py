@@ -8,7 +8,8 @@ steps of the work (``case.assign``, ``case.start``, ``case.solve``) are refused
 
 Where our own cost was booked after the decision and nothing came out for the customer, no quote is needed: guidance
 on the telephone is free (R13-5.2.1.2), so is material where only material is charged. Booked as remote help it lets
-the case be worked on, but nobody sets out for it. A unit that charges nothing at all is never asked.
+the case be worked on, but nobody sets out for it. Where the customer pays for all there is, an emptier plan is no
+answer to a quote: after one only remote help goes on. A unit that charges nothing at all is never asked.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
-from core.sdk import Fact, GateRule, Record, Rule, ServiceRule, Step, holds, session, setting
+from core.sdk import Fact, GateRule, Record, Rule, ServiceRule, Step, clock, holds, session, setting
 
-from . import values
+from . import plans, values
 from .quotes import COMPENSATION_CLAUSE, WAIVER_CLAUSES
 from .settings import POLICY
 from .standing import KEPT, Standing, standing_of
@@ -70,7 +71,7 @@ def _worked_out(record: Record, standing: Standing, sets_out: bool) -> Any:
         return None
     if standing.quote is not None and standing.may_work:
         return None
-    if _owes_nothing(record, sets_out):
+    if _owes_nothing(record, sets_out, quoted=standing.quote is not None):
         return None
     return _UNQUOTED if standing.quote is None else _AGAINST.get(standing.quote.state, _UNQUOTED)
 
@@ -80,7 +81,7 @@ def _charges_nothing(unit_id: int) -> bool:
     return bool(policy == values.FREE or (policy == values.AUTO and holds(unit_id, ALL_FREE)))
 
 
-def _owes_nothing(record: Record, sets_out: bool) -> bool:
+def _owes_nothing(record: Record, sets_out: bool, *, quoted: bool) -> bool:
     """Tell whether the latest that was worked out is a cost of ours of which the customer pays nothing."""
     latest = (
         select(Fact.kind, Fact.data)
@@ -90,7 +91,9 @@ def _owes_nothing(record: Record, sets_out: bool) -> bool:
     found = session().execute(latest.limit(1)).first()
     if found is None or found.kind != _BOOKED or found.data.get("owed") != "0.00":
         return False
-    return not sets_out or found.data.get("means") != values.REMOTE
+    if found.data.get("means") == values.REMOTE:
+        return not sets_out
+    return not (quoted and plans.basis_of(record, clock.now()).is_paid)
 
 
 def _refused_first(step: Step, _values: Any) -> Any:
