@@ -218,7 +218,7 @@ def entry_fields() -> list[Field]:
     return [
         Field("kind", "choice", _l("Kind"), required=True, choices=ENTRY_KINDS),
         Field("on", "date", _l("Date"), required=True),
-        Field("text", "long", _l("What it says")),
+        Field("text", "long", _l("Content of the entry")),
         Field("score", "int", _l("Satisfaction"), minimum=Decimal(1), maximum=Decimal(5), help=_SCORE),
         Field("until", "date", _l("Valid until"), help=_l("Of an agreement")),
     ]

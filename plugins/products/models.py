@@ -268,7 +268,7 @@ class FileEntry(UnitScoped, Base):
         "item_id": _ITEM,
         "kind": (_l("Kind"), fields.ENTRY_KINDS),
         "on": _l("Date"),
-        "text": _l("What it says"),
+        "text": _l("Content of the entry"),
         "score": _l("Satisfaction"),
         "until": _l("Valid until"),
     }

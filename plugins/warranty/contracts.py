@@ -185,8 +185,20 @@ TRANSITIONS = (
         (
             Field("starts_on", "date", _l("Valid from"), True),
             Field("ends_on", "date", _l("Valid until"), help=_l("Leave empty for a contract without an end")),
-            Field("engineers", "text", _l("Engineers for quality tracking"), max_length=300, help=_l("Names")),
-            Field("agents", "text", _l("Service agents for quality tracking"), max_length=300, help=_l("Names")),
+            Field(
+                "engineers",
+                "text",
+                _l("Engineers for quality tracking"),
+                max_length=300,
+                help=_l("Names, separated by commas"),
+            ),
+            Field(
+                "agents",
+                "text",
+                _l("Service agents for quality tracking"),
+                max_length=300,
+                help=_l("Names, separated by commas"),
+            ),
         ),
         (_DRAFTED,),
         apply=_start,

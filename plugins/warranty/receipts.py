@@ -166,7 +166,7 @@ TRANSITIONS = (
     ),
     Transition(
         "send_back",
-        _l("Not received"),
+        _l("Send back as not received"),
         frozenset({HANDED_IN}),
         COLLECTED,
         FINANCE,

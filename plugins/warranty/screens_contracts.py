@@ -84,7 +84,7 @@ CONTRACTS = ListSpec(
         ListColumn("starts_on", _l("Valid from"), lambda c: c.starts_on, "date"),
         ListColumn("ends_on", _l("Valid until"), lambda c: c.ends_on, "date"),
         ListColumn("free_months", _l("Free repair (months)"), lambda c: c.free_months, "number", card="hide"),
-        ListColumn("prices", _l("Agreed prices"), lambda c: len(c.prices or {}), "number", card="hide"),
+        ListColumn("prices", _l("Agreed prices (number)"), lambda c: len(c.prices or {}), "number", card="hide"),
     ),
     orderings=(Ordering("newest", _l("Newest first"), (Contract.id,)),),
     filters=(
