@@ -14,8 +14,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, inspect, select, update
 from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.orm.util import identity_key
 
 from core.kernel import clock, outbox, search
 from core.kernel.access import may, require
@@ -82,7 +83,12 @@ def detail_of(record: Record) -> Any:
     kind = record_type(record.type)
     if kind is None:
         return None
-    return session().scalars(select(kind.detail).where(kind.detail.id == record.id)).first()
+    # Gates, panels and rules all ask: what this session holds of a record in its scope is not read again.
+    held = session().identity_map.get(identity_key(kind.detail, record.id))
+    if held is None or inspect(held).expired:
+        held = session().scalars(select(kind.detail).where(kind.detail.id == record.id)).first()
+        record.__dict__["_detail"] = held  # lives as long as the record does
+    return held
 
 
 def fetch_visible(record_id: object) -> Record:
