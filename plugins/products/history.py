@@ -86,9 +86,15 @@ def first_deliveries(ids: Sequence[int]) -> dict[int, date]:
     found: dict[int, date] = {}
     below = {key: key for key in ids}  # an item in the chain: the one that was asked for
     for _step in range(MOST_IN_CHAIN):
-        rows = session().execute(
-            select(Item.id, Item.replaced_by_id, Item.delivered_on).where(Item.replaced_by_id.in_(list(below)))
-        ).all() if below else ()
+        rows = (
+            session()
+            .execute(
+                select(Item.id, Item.replaced_by_id, Item.delivered_on).where(Item.replaced_by_id.in_(list(below)))
+            )
+            .all()
+            if below
+            else ()
+        )
         below = {row.id: below[row.replaced_by_id] for row in rows}
         found |= {below[row.id]: row.delivered_on for row in rows if row.delivered_on is not None}
     return found

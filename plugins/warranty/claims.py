@@ -123,13 +123,20 @@ def _ask(step: Step, claim: Claim, missing: Sequence[str]) -> None:
     claim.approval_id = approval.id
 
 
+def cancelled(record: Record) -> None:
+    """The case is no more: nobody needs to decide on its lost papers."""
+    claim = claim_of(record)
+    if claim is not None and claim.approval_id:
+        approvals.lapse(claim.approval_id, str(_l("The case was cancelled")))
+
+
 def lost_papers_decided(approval: Any) -> None:
     """Carry out what was decided on lost papers: agreed, the application is complete from now on."""
     if approval.state != "agreed":
         return
     record = lock(approval.record_id)
     claim = claim_of(record)
-    if claim is None or claim.complete_at is not None:
+    if claim is None or claim.complete_at is not None or record.category in ("closed", "cancelled"):
         return
     claim.complete_at = clock.now()
     forget(record)

@@ -50,7 +50,8 @@ OF_CLAUSES = (
 
 def facts_of(item: Any) -> ItemFacts:
     """Return what the terms need of an item of the product file (model and category loaded)."""
-    return _facts_of(item, item.model, _own_parts([item.id])[item.id])
+    first = products.first_deliveries([item.id])
+    return _facts_of(item, item.model, _own_parts([item.id])[item.id], first.get(item.id))
 
 
 def rules_of(unit_id: int, on: date | None = None) -> list[TermRule]:
@@ -88,11 +89,12 @@ def cover_of_many(items: Sequence[Any]) -> dict[int, list[WarrantyLine]]:
     models = products.models_in_full(sorted({item.model_id for item in items}))
     happened = events_of([item.id for item in items])
     parts = _own_parts([item.id for item in items])
+    first = products.first_deliveries([item.id for item in items])
     own = _own_terms(sorted({item.unit_id for item in items}))
     known: dict[tuple[int, date | None], list[TermRule]] = {}
     found = {}
     for item in items:
-        facts = _facts_of(item, models[item.model_id], parts[item.id])
+        facts = _facts_of(item, models[item.model_id], parts[item.id], first.get(item.id))
         rules = _rules_for(item.unit_id, facts, own, known)
         found[item.id] = lines(facts, rules, happened[item.id], **_after_repairs(item.unit_id))
     return found
@@ -120,7 +122,8 @@ def rules_for(item: Any) -> list[TermRule]:
 # --- inside ----------------------------------------------------------------------------------
 
 
-def _facts_of(item: Any, model: Any, own_parts: Sequence[str]) -> ItemFacts:
+def _facts_of(item: Any, model: Any, own_parts: Sequence[str], first_delivered: date | None) -> ItemFacts:
+    """``first_delivered``: when the item was delivered that this one was given for; an exchange is no new sale."""
     return ItemFacts(
         serial=item.serial,
         sold_class=item.sold_class,
@@ -129,7 +132,7 @@ def _facts_of(item: Any, model: Any, own_parts: Sequence[str]) -> ItemFacts:
         model_months=model.warranty_months,
         purchased_on=item.purchased_on,
         handed_over_on=item.handed_over_on,
-        delivered_on=item.delivered_on,
+        delivered_on=first_delivered or item.delivered_on,
         key_parts=tuple(dict.fromkeys([*(part.name for part in model.key_parts), *own_parts])),
         has_proof={"yes": True, "no": False}.get(item.proof),
     )

@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 from core.sdk import label_of
 
 from . import terms
-from .values import DEEMED, EXCLUDED, IN_WARRANTY, MISUSE, OUT, REPAIR, STARTS, STATUTORY, WarrantyLine
+from .values import DEEMED, EXCLUDED, IN_WARRANTY, MISUSE, OUT, REPAIR, REPAIRED, STARTS, STATUTORY, WarrantyLine
 
 # Service in warranty is for the classes of the parameter ``classes`` only.
 CLASS_CLAUSES = ("R13-5.1", "R17-5.1", "R18-5.1", "R19-5.1")
@@ -66,6 +66,8 @@ class Situation:
     cause: str = "quality"
     human_damage: bool = False
     part: str = ""
+    same_fault: bool = False  # as one that was repaired before (R07-7.1)
+    given_for: str = ""  # the serial number of what was given in exchange for the item before the case
     product_class: str = ""
     is_competitor: bool = False
     deemed_by: str = ""  # the clause under which the fault counts as admitted, "" where none does
@@ -77,6 +79,9 @@ class Situation:
 _WHY: Mapping[str, Callable[..., Any]] = {
     "deemed": lambda: _l("No answer, or nobody on site, in time: it counts as admitted"),
     "competitor": lambda: _l("A competitor's product"),
+    "exchanged": lambda what: _l(
+        "This item was exchanged for %(what)s: put that serial number on the case", what=what
+    ),
     "class": lambda what: _l("Class %(what)s gets no service in warranty here", what=what),
     "damage": lambda: _l("Signs of damage by people"),
     "misuse": lambda: _l("Improper use, care or storage"),
@@ -132,6 +137,8 @@ def judge(situation: Situation) -> Verdict:
     now = situation
     if now.deemed_by:
         return _verdict(DEEMED, now.deemed_by, "deemed", _covering(now))
+    if now.given_for:
+        return _verdict("", "", "exchanged", what=now.given_for)
     if now.is_competitor:
         return _verdict(EXCLUDED, _first(now, (*COMPETITOR_CLAUSES, *CLASS_CLAUSES)), "competitor")
     excluded = [
@@ -147,8 +154,8 @@ def judge(situation: Situation) -> Verdict:
         return _not_covered(now)
     if excluded:
         return _verdict("", excluded[0], "no_class", line)
-    if not _is_free_cause(now):
-        return _verdict(OUT, _first(now, NEEDS_QUALITY), "cause", line)
+    if not _is_free_cause(now, line):
+        return _verdict(OUT, _first(now, NEEDS_QUALITY) or line.clause, "cause", line)
     return _verdict(IN_WARRANTY, _free_by(now, line), "covered", line, day=line.ends_on)
 
 
@@ -159,7 +166,14 @@ def admits(values: Mapping[str, Any], product_class: str) -> bool:
 
 
 def _covering(now: Situation) -> WarrantyLine | None:
-    return terms.best(now.lines, now.day, part=now.part)
+    fault = _repaired_fault(now) if now.same_fault else ""
+    return terms.best(now.lines, now.day, part=now.part, fault=fault)
+
+
+def _repaired_fault(now: Situation) -> str:
+    """The fault whose repair gives the longest cover on the day (R07-7.1)."""
+    held = [one for one in now.lines if one.scope == REPAIRED and one.fault and one.covers(now.day)]
+    return max(held, key=lambda one: (one.ends_on or date.min, one.fault)).fault if held else ""
 
 
 def _not_covered(now: Situation) -> Verdict:
@@ -181,8 +195,13 @@ def _not_covered(now: Situation) -> Verdict:
     return _verdict(OUT, _first(now, OUT_CLAUSES), "no_term")
 
 
-def _is_free_cause(now: Situation) -> bool:
-    """R07-6.1: a fault of quality; clauses that promise everything free ask for no cause but improper use."""
+def _is_free_cause(now: Situation, line: WarrantyLine) -> bool:
+    """R07-6.1: a fault of quality; clauses that promise everything free ask for no cause but improper use.
+
+    Exchange and return are for what the product itself brought about (R23-3.1.1).
+    """
+    if line.action != REPAIR:
+        return now.cause in QUALITY
     wide = any(one in now.clauses for one in ANY_CAUSE)
     narrow = any(one in now.clauses for one in NEEDS_QUALITY)
     return now.cause in QUALITY or wide or not narrow

@@ -47,7 +47,8 @@ KEPT = "warranty_competitor"
 SAME_DAY = "R22-4.4b"
 ANSWERS, ARRIVAL = ("responded", "contacted", "answered"), "arrived"
 # Steps and facts after which an answer or an arrival may have come too late, or have been in time after all.
-_TELLING = frozenset({"contact", "answer", "arrive", *(f"fact:{kind}" for kind in (*ANSWERS, ARRIVAL))})
+_CLASSIFY = "classify"  # a question is no fault
+_TELLING = frozenset({_CLASSIFY, "contact", "answer", "arrive", *(f"fact:{kind}" for kind in (*ANSWERS, ARRIVAL))})
 _READ = (
     *coverage.CLASS_CLAUSES,
     *coverage.COMPETITOR_CLAUSES,
@@ -70,18 +71,45 @@ def situation_of(record: Record, values: Any, at: datetime) -> Situation:
     """Gather what a decision looks at, for a record with the form's input (cause, human_damage, part)."""
     item = products.item_of_record(record)
     bought = getattr(case_of(record), "purchase_date", None)
+    day = local_day(record.unit_id, record.received_at)
     return Situation(
-        day=local_day(record.unit_id, record.received_at),
+        day=day,
         lines=_lines(record.unit_id, item, bought),
         cause=values.get("cause") or "unknown",
-        human_damage=bool(values.get("human_damage")),
+        human_damage=_is_damaged(record, values),
         part=values.get("part") or "",
+        same_fault=bool(values.get("same_fault")),
+        given_for=_given_for(item, day),
         product_class=_class_of(record, item),
         is_competitor=_is_competitor(record, item),
         deemed_by=deemed_by(record, at),
         clauses=clauses_of(record.unit_id, at),
         is_known=item is not None or bought is not None,
     )
+
+
+def _is_damaged(record: Record, given: Mapping[str, Any]) -> bool:
+    """Signs of damage by people, told now or seen when it was looked at before the repair (R25-3.2.16)."""
+    claim = standing_of(record).claim
+    seen = claim is not None and claim.inspected_at is not None and claim.inspection.get("human_damage")
+    return bool(given.get("human_damage") or seen)
+
+
+def _given_for(item: Any, day: date) -> str:
+    """The serial number of what was given for the item before the case came in, "" where it was not exchanged."""
+    if item is None or item.replaced_by_id is None:
+        return ""
+    other = products.items_in_full([item.replaced_by_id]).get(item.replaced_by_id)
+    if other is None or (other.delivered_on is not None and day <= other.delivered_on):
+        return ""
+    return str(other.serial)
+
+
+def was_repaired(record: Record) -> bool:
+    """Tell whether something of the item was repaired before under its warranty (R07-7.1)."""
+    item = products.item_of_record(record)
+    happened = cover.events_of([item.id])[item.id] if item is not None else []
+    return any(one.kind == "repaired" and one.clause for one in happened)
 
 
 def clauses_of(unit_id: int, at: datetime) -> Mapping[str, Mapping[str, Any]]:
@@ -245,7 +273,7 @@ def _keep(
         part=told.get("part") or "",
         product_class=_class_of(record, item),
         sold_class=item.sold_class if item is not None else "",
-        human_damage=bool(told.get("human_damage")),
+        human_damage=_is_damaged(record, told),
         line={**_line_of(line), "why": verdict.code, "given": _plain(verdict.given)},
         covered_until=line.ends_on if line is not None else None,
         clause="" if overruled else verdict.clause,
@@ -310,6 +338,8 @@ def after_fact(record: Record, transition: str) -> None:
         return
     now = standing_of(record).coverage
     clause = deemed_by(record, clock.now())
+    if transition == _CLASSIFY and clause:
+        return  # nobody answers by classifying
     if clause and (now is None or not (now.overruled or now.result in values.FREE_RESULTS)):
         _admit(record, clause, now)
     elif not clause and now is not None and now.result == values.DEEMED and now.decided_by is None:

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from core.sdk import (
     Case,
@@ -29,17 +29,19 @@ from core.sdk import (
     require,
     session,
     setting,
+    transaction,
 )
 from plugins.products import services as products
 
 from . import cover, rights, settings, standing, values
-from .models import ItemEvent
+from .models import Coverage, ItemEvent
 from .terms import covered_until, term_of_scope
 
 REPLACED, REPAIRED, EXTENDED, EXCHANGED, AGREED, IN_REPAIR = (code for code, _label in values.EVENTS)
 # What a contract agrees may begin before the sale or later than today.
 _ANY_DAY = (AGREED,)
 _TEXTS = {"part": 60, "old_serial": 60, "new_serial": 60, "fault": 120, "clause": 40}
+_AGAIN = "~"  # between a source and how often it was kept before
 _REPAIRS = ("repair", "replacement", "")  # natures of cases that end with something repaired
 
 
@@ -50,19 +52,22 @@ def add_event(
     *,
     source: str,
     record: Record | None = None,
+    again: bool = False,
     **columns: Any,
 ) -> ItemEvent:
     """Keep that something happened to an item; the same ``source`` again is the same event.
 
+    One that was withdrawn stays so, unless it is to be kept ``again``: then as a further row.
     What ``columns`` do not say of months, days and clause, the clauses in force on the day do.
 
     Raises:
         InvalidData: a day in the future or before the item's first day, an unknown kind, an item of another unit
             than the record.
     """
-    held = select(ItemEvent).where(ItemEvent.item_id == item.id, ItemEvent.source == source)
-    if (kept := session().scalars(held).first()) is not None:
-        return kept
+    held = _held(item, source)
+    kept = next((one for one in held if one.withdrawn_at is None), None)
+    if kept is not None or (held and not again):
+        return kept or held[-1]
     if errors := _wrong(item, kind, on, record):
         raise InvalidData(errors)
     texts = {name: normalise(str(columns.pop(name, "") or ""))[:most] for name, most in _TEXTS.items()}
@@ -72,7 +77,7 @@ def add_event(
         item_id=item.id,
         kind=kind,
         on=on,
-        source=source,
+        source=f"{source}{_AGAIN}{len(held)}" if held else source,
         record_id=record.id if record else None,
         created_at=clock.now(),
         created_by=current_scope().actor_id,
@@ -81,6 +86,13 @@ def add_event(
     session().add(row)
     session().flush()
     return row
+
+
+def _held(item: Any, source: str) -> list[ItemEvent]:
+    """Return what was kept from a source, oldest first."""
+    repeated = ItemEvent.source.startswith(f"{source}{_AGAIN}", autoescape=True)
+    found = select(ItemEvent).where(ItemEvent.item_id == item.id, or_(ItemEvent.source == source, repeated))
+    return list(session().scalars(found.order_by(ItemEvent.id)))
 
 
 def withdraw_event(event_id: object, reason: str) -> ItemEvent:
@@ -106,8 +118,8 @@ def extend(item: Any, on: date, *, source: str, record: Record | None = None, re
     Raises:
         Refused: no clause extends here, or on that day no warranty of the set ran. InvalidData: as ``add_event``.
     """
-    held = select(ItemEvent).where(ItemEvent.item_id == item.id, ItemEvent.source == source)
-    if (kept := session().scalars(held).first()) is not None:
+    kept = next((one for one in _held(item, source) if one.withdrawn_at is None), None)
+    if kept is not None:
         return kept
     if not _clause(item.unit_id, "R22-1.W6b", on).holds:
         text = _l("No clause in force here extends a warranty")
@@ -116,7 +128,7 @@ def extend(item: Any, on: date, *, source: str, record: Record | None = None, re
     if not any(line.action == values.REPAIR for line in running):
         text = _l("On this day no warranty of the complete set ran that could be extended")
         raise Refused([Refusal("warranty.nothing_to_extend", text, "R22-1.W6b")])
-    return add_event(item, EXTENDED, on, source=source, record=record, reason=reason)
+    return add_event(item, EXTENDED, on, source=source, record=record, again=True, reason=reason)
 
 
 def replace_part_step(step: Step) -> None:
@@ -170,6 +182,8 @@ def exchange(
     Raises:
         InvalidData: under ``new_serial``, what the product file refuses; as ``add_event``.
     """
+    if item.replaced_by_id == new_item.id and (kept := _exchange_of(item, new_item)) is not None:
+        return kept
     left = covered_until(cover.cover_of(item))
     try:
         products.replace_item(item, new_item, on)
@@ -179,6 +193,33 @@ def exchange(
     told = {"record": record, "old_serial": item.serial, "new_serial": new_item.serial, "reason": reason or ""}
     add_event(item, EXCHANGED, on, source=f"{source}:old", **told, clause="", until=None)
     return add_event(new_item, EXCHANGED, on, source=f"{source}:new", **told, until=left, **_anew(new_item, on))
+
+
+def _exchange_of(item: Any, new_item: Any, *, withdrawn: bool = False) -> ItemEvent | None:
+    """Return what was kept of this exchange at the item that was given."""
+    found = select(ItemEvent).where(
+        ItemEvent.item_id == new_item.id, ItemEvent.kind == EXCHANGED, ItemEvent.old_serial == item.serial
+    )
+    rows = session().scalars(found.order_by(ItemEvent.id))
+    return next((one for one in rows if withdrawn or one.withdrawn_at is None), None)
+
+
+def exchanged_elsewhere(unit_id: int | None, told: Mapping[str, Any]) -> None:
+    """An exchange was entered in the product file: keep what it changes of the cover (SB-7).
+
+    Called from the outbox, at least once; what was kept or withdrawn meanwhile stays as it is.
+    """
+    if unit_id is None:
+        return
+    with transaction():
+        both = products.items_in_full([told["item_id"], told["new_item_id"]])
+        item, new_item = both.get(told["item_id"]), both.get(told["new_item_id"])
+        if item is None or new_item is None or {item.unit_id, new_item.unit_id} != {unit_id}:
+            return
+        on = date.fromisoformat(told["on"])
+        gone = item.replaced_by_id != new_item.id or _exchange_of(item, new_item, withdrawn=True) is not None
+        if not gone and not (_wrong(item, EXCHANGED, on, None) or _wrong(new_item, EXCHANGED, on, None)):
+            exchange(item, new_item, on, source=f"file:{item.id}")
 
 
 def extend_step(step: Step) -> None:
@@ -194,7 +235,53 @@ def extend_step(step: Step) -> None:
     step.values["until"] = until.isoformat() if until else ""
 
 
-def repaired(record: Record) -> None:
+def follow_decision(record: Record) -> None:
+    """A decision was made or revised: what repair and replaced parts gave under the one before follows it."""
+    item, now = products.item_of_record(record), standing.standing_of(record)
+    before = session().scalars(
+        select(Coverage)
+        .where(Coverage.record_id == record.id, Coverage.current.is_(False))
+        .order_by(Coverage.id.desc())
+        .limit(1)
+    )
+    earlier = before.first()
+    if item is None or (earlier is not None and (earlier.result in values.FREE_RESULTS) == now.is_free):
+        return
+    why = str(_l("The coverage decision was revised"))
+    given = select(ItemEvent).where(
+        ItemEvent.record_id == record.id,
+        ItemEvent.item_id == item.id,
+        ItemEvent.kind.in_((REPLACED, REPAIRED, IN_REPAIR)),
+        ItemEvent.withdrawn_at.is_(None),
+    )
+    for row in session().scalars(given.order_by(ItemEvent.id)).all():
+        if row.kind == REPLACED:
+            _replace_again(item, row, record, why)
+        elif not now.is_free:
+            row.withdrawn_at, row.withdrawn_why = clock.now(), why
+    session().flush()
+    if now.is_free and record.category in ("solved", "closed"):
+        repaired(record, again=True)
+
+
+def _replace_again(item: Any, row: ItemEvent, record: Record, why: str) -> None:
+    row.withdrawn_at, row.withdrawn_why = clock.now(), why
+    session().flush()
+    add_event(
+        item,
+        REPLACED,
+        row.on,
+        source=row.source.partition(_AGAIN)[0],
+        record=record,
+        again=True,
+        part=row.part,
+        old_serial=row.old_serial,
+        new_serial=row.new_serial,
+        **_unless_paid(record),
+    )
+
+
+def repaired(record: Record, *, again: bool = False) -> None:
     """A case was solved: repaired goods keep their free repair (R07-7.1). Called when it is.
 
     The time in repair is kept as well, so that the statutory term may leave it out (SB-6).
@@ -211,10 +298,10 @@ def repaired(record: Record) -> None:
         return
     source = f"record:{record.id}:solved:{done.seq}"
     fault = case.description.strip().partition("\n")[0]
-    add_event(item, REPAIRED, on, source=source, record=record, part=part, fault=fault)
+    add_event(item, REPAIRED, on, source=source, record=record, again=again, part=part, fault=fault)
     came = max(local_day(record.unit_id, record.received_at), _first_day(item) or date.min)
     if on > came:
-        add_event(item, IN_REPAIR, came, source=f"{source}:days", record=record, until=on)
+        add_event(item, IN_REPAIR, came, source=f"{source}:days", record=record, again=again, until=on)
 
 
 # --- what clauses give ------------------------------------------------------------------------

@@ -144,11 +144,15 @@ def badge_of(item: Any, lines: Sequence[WarrantyLine]) -> Badge | None:
     today, until = local_day(item.unit_id), terms.covered_until(lines)
     if until is None:
         return Badge(_("Starting day not known"), "warn") if terms.missing_start(lines) else None
-    if until >= today:
+    running, later = terms.running_until(lines, today), terms.begins_later(lines, today)
+    if running is not None:
+        until = running
         soon = today + timedelta(days=setting(item.unit_id, settings.ENDING_DAYS))
         if until <= soon:
             return Badge(_("Ending soon, in warranty until %(day)s", day=until.isoformat()), "warn")
         return Badge(_("In warranty until %(day)s", day=until.isoformat()), "good")
+    if later is not None:
+        return Badge(_("In warranty from %(day)s on", day=later.isoformat()), "info")
     exchange = [line for line in lines if line.action == values.EXCHANGE and not line.part and line.covers(today)]
     if exchange:
         last = max(line.ends_on or today for line in exchange)

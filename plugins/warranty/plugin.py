@@ -19,6 +19,7 @@ from core.sdk import (
     Charge,
     Column,
     Customer,
+    Event,
     Fact,
     Importer,
     Panel,
@@ -39,6 +40,7 @@ from . import (
     api_prices,
     api_terms,
     calculator,
+    claims,
     contracts,
     decisions,
     events,
@@ -187,10 +189,19 @@ def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) 
         receipts.settle_paid(record)
     elif transition == "cancel":
         quotes.cancelled(record)
+        claims.cancelled(record)
     if transition == "solve":
         events.repaired(record)
+    elif transition == "warranty:decide":
+        events.follow_decision(record)
     if record.type == "case":
         decisions.after_fact(record, transition)
+
+
+@hookimpl
+def event_committed(event: Event) -> None:
+    if event.topic == "products.exchanged":
+        events.exchanged_elsewhere(event.unit_id, event.payload)
 
 
 @hookimpl

@@ -88,6 +88,27 @@ def covered_until(found: Sequence[WarrantyLine]) -> date | None:
     return max(ends, default=None)
 
 
+def running_until(found: Sequence[WarrantyLine], day: date) -> date | None:
+    """Return until when the cover of the complete item runs on from a day without a gap; None where none runs."""
+    held = [line for line in found if _is_whole(line) and line.action == REPAIR]
+    spans = sorted((one.starts_on, one.ends_on) for one in held if one.starts_on and one.ends_on)
+    until: date | None = None
+    for start, end in spans:
+        if start <= day <= end or (until is not None and start <= until + timedelta(days=1)):
+            until = max(until or end, end)
+    return until
+
+
+def begins_later(found: Sequence[WarrantyLine], day: date) -> date | None:
+    """Return when cover of the complete item begins that does not run yet on a day."""
+    later = [
+        line.starts_on
+        for line in found
+        if _is_whole(line) and line.action == REPAIR and line.starts_on is not None and line.starts_on > day
+    ]
+    return min(later, default=None)
+
+
 def missing_start(found: Sequence[WarrantyLine]) -> str:
     """Return which day must be known before anything can be said of the complete item, '' where none is."""
     if covered_until(found) is not None:

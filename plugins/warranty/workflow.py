@@ -49,6 +49,10 @@ def _papers_lost(record: Record, case: Any) -> bool:
     return claims.asks_for_papers(record)
 
 
+def _repaired_before(record: Record, case: Any) -> bool:
+    return decisions.was_repaired(record)
+
+
 _COMPETITOR = {SHOWN: _for_competitor}
 
 PLAN_FIELDS = (
@@ -143,6 +147,7 @@ TRANSITIONS = (
         Field("cause", "choice", _l("Cause"), True, values.CAUSES),
         Field("human_damage", "bool", _l("Signs of damage by people")),
         Field("part", "text", _l("Failed part"), max_length=60, help=_l("Its own warranty line may cover it")),
+        Field("same_fault", "bool", _l("The fault that was repaired before"), options={SHOWN: _repaired_before}),
         Field("evidence", "long", _l("Evidence"), max_length=1000),
         Field(
             "result",

@@ -27,7 +27,11 @@ from tests import helpers
 from tests.casework import Office
 
 DAY = date(2023, 6, 15)
-DAYS: dict[str, Any] = {"purchased_on": DAY, "delivered_on": DAY + timedelta(days=1), "handed_over_on": DAY + timedelta(days=2)}
+DAYS: dict[str, Any] = {
+    "purchased_on": DAY,
+    "delivered_on": DAY + timedelta(days=1),
+    "handed_over_on": DAY + timedelta(days=2),
+}
 
 
 @dataclass
