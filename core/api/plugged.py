@@ -123,6 +123,8 @@ class _Collection:
         if not units:
             raise NotFound()
         seen = units & units_where(self.resource.permission)
+        if self.resource.also:
+            seen &= units_where(self.resource.also)
         statement = narrowed(select(model).where(model.unit_id.in_(seen)), self.filters)
         return serving.page(self.name, statement, self.order, self._show, self.shape, model.id)
 
@@ -175,7 +177,7 @@ class _Collection:
         model: Any = self.resource.model
         row = fetch(model, key)
         self._on(row.unit_id)
-        if not may(self.resource.permission, row.unit_id):
+        if not all(may(one, row.unit_id) for one in (self.resource.permission, self.resource.also) if one):
             raise NotFound()
         return row
 

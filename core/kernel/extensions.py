@@ -175,7 +175,8 @@ class ApiResource:
     ``read`` says which fields are shown (name -> kind of JSON: string, integer, number, money, boolean, date,
     moment, object, objects for a list of them); ``show(rows)`` answers one mapping per row for a whole page at
     once. ``filters`` are columns that may be asked for by equality. ``create(unit_id, raw)`` and
-    ``change(row, raw)`` are services; None: not offered.
+    ``change(row, raw)`` are services; None: not offered. ``also`` is a further permission that whoever reads needs,
+    where the rows tell of something that has one of its own (a record, say).
     """
 
     path: str
@@ -190,6 +191,7 @@ class ApiResource:
     create: Callable[[int, Mapping[str, Any]], Any] | None = None
     change: Callable[[Any, Mapping[str, Any]], Any] | None = None
     plugin: str = ""
+    also: str = ""
 
 
 @dataclass(frozen=True)

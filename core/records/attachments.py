@@ -18,12 +18,13 @@ from sqlalchemy.orm import joinedload
 
 from core.kernel import clock
 from core.kernel.database import current_scope, fetch, session, transaction
-from core.kernel.errors import InvalidData, NotFound
+from core.kernel.errors import InvalidData, NotAllowed, NotFound
 from core.kernel.fields import normalise
 from core.kernel.settings import Settings
 
 from .engine import append_fact, fetch_visible, flow_of, lock, may_act, require_act
 from .models import Attachment, Record
+from .types import record_type
 
 MAX_BYTES = 50 * 1024 * 1024
 CHUNK = 256 * 1024
@@ -157,6 +158,9 @@ def open_attachment(attachment_id: object) -> tuple[Attachment, Path]:
     record = fetch_visible(row.record_id)
     if not may_act(record, "attachment.view"):
         raise NotFound()
+    kind = record_type(record.type)
+    if kind is not None and kind.files and not may_act(record, kind.files):
+        raise NotAllowed(kind.files)
     if row.kind in _guards:
         _guards[row.kind](row, record)
     return row, path_of(row)

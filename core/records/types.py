@@ -18,7 +18,8 @@ class RecordType:
     """A kind of record. ``prefix`` begins its numbers; ``detail`` is the model with its own fields.
 
     ``search_text`` answers the words the record is found by; ``plugin`` is '' for the core's own. ``register`` is
-    the service that creates one from the form ``intake`` (unit id, input): rehearsals use it.
+    the service that creates one from the form ``intake`` (unit id, input): rehearsals use it. ``files`` is the
+    permission to open its files, where seeing the record is not enough.
     """
 
     code: str
@@ -30,6 +31,7 @@ class RecordType:
     plugin: str = ""
     intake: tuple[Field, ...] = ()
     register: Callable[[int, Mapping[str, Any]], Record] | None = None
+    files: str = ""
 
 
 _types: dict[str, RecordType] = {}

@@ -48,6 +48,7 @@ def resources() -> list[ApiResource]:
             },
             show=_quotes,
             filters={"number": Quote.number, "state": Quote.state, "current": Quote.current},
+            also="case.view",
         ),
         ApiResource(
             path="receipts",

@@ -432,5 +432,6 @@ INVOICE = RecordType(
     search_text,
     intake=(*FIELDS, *ABOUT),
     register=request,
+    files=MONEY,
 )
 TYPES: list[RecordType] = [INVOICE]

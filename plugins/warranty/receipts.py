@@ -486,5 +486,6 @@ RECEIPT = RecordType(
     search_text,
     intake=(*FIELDS, *ABOUT),
     register=register,
+    files=MONEY,
 )
 TYPES: list[RecordType] = [RECEIPT]

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import io
+import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from core.kernel.errors import InvalidData, Refused
-from core.sdk import charges, clock
-from plugins.warranty import receipts, values
+from core.kernel.errors import AppError, InvalidData, Refused
+from core.records.models import Attachment
+from core.sdk import Record, charges, clock, perform
+from plugins.warranty import ledger, receipts, rights, statements, values
 from plugins.warranty.tests.scene_money import NOVEMBER, Place, make_place
 from plugins.warranty.tests.scene_quotes import (
+    AGREED,
+    ALL,
     MONDAY,
     SHORT,
+    SHORT_TOTAL,
     TOTAL,
     VISIT,
     WAIVER,
     Desk,
+    a_second_person,
     make_desk,
 )
 from plugins.warranty.tests.test_invoices import ask, issue
+from plugins.warranty.tests.test_quotes import together
 from plugins.warranty.tests.test_receipts import FINISH
+from tests.api_scene import Asker, token_of
+from tests.helpers import login, make_user
 
 ZERO = Decimal("0.00")
 LONGER = {**VISIT, "days": "5"}
@@ -184,3 +195,155 @@ def test_odd_numbers_of_a_plan_are_told_beside_their_field(sqlite_app: Any, name
             with pytest.raises(InvalidData):
                 desk.do(key, step, {**VISIT, name: odd})
         assert desk.charges(key) == []
+
+
+# --- who may look ----------------------------------------------------------------------------------
+
+
+def test_quotes_are_told_only_to_who_may_see_their_cases(app: Any, desk: Desk) -> None:
+    desk.told()
+    key = desk.quotes(desk.told())[0].id
+
+    def ask_for(*permissions: str) -> Asker:
+        return Asker(app, token_of(make_user(desk.unit, ("api.use", *permissions)), units=[desk.unit]))
+
+    stranger, reader = ask_for(rights.VIEW), ask_for(rights.VIEW, "case.view")
+    assert reader.get(f"/warranty/quotes/{key}").json["total"] == "1730.00"
+    assert len(reader.get("/warranty/quotes").json["items"]) == 2
+    assert stranger.get(f"/warranty/quotes/{key}").status_code == 404
+    assert stranger.get("/warranty/quotes").json.get("items", []) == []
+
+
+def test_the_file_of_an_invoice_is_opened_only_by_who_may_see_invoices(app: Any, place: Place) -> None:
+    paper = ask(place, place.case("60"))
+    user = make_user(place.unit, ALL)
+    client = login(app.test_client(), user)
+    given = {"invoice_number": "26332000000012345678", "file": (io.BytesIO(b"%PDF-1.4 x"), "fp.pdf")}
+    page = client.get(f"/admin/record/{paper}").text
+    version = re.search(r'name="version"[^>]*value="(\d+)"', page)
+    answer = client.post(
+        f"/admin/record/{paper}/do/issue", data={**given, "version": version[1] if version else ""}
+    )
+    assert answer.status_code == 302, answer.text[-2000:]
+    with place.acting() as work:
+        file = work.scalars(select(Attachment).where(Attachment.record_id == paper)).one().id
+    with client.get(f"/admin/record/file/{file}") as opened:
+        assert opened.status_code == 200
+    other = login(app.test_client(), make_user(place.unit, ("case.view", "attachment.view")))
+    assert other.get(f"/admin/record/{paper}").status_code == 200
+    assert other.get(f"/admin/record/file/{file}").status_code == 403
+
+
+# --- approvals -------------------------------------------------------------------------------------
+
+
+def test_an_answer_to_an_old_question_changes_nothing(desk: Desk) -> None:
+    gm = desk.office.staff("gm")
+    key = desk.refused()
+    desk.do(key, "warranty:ask_waiver", {"reason": "老客户"})
+    old = desk.approvals(key)[0].id
+    desk.do(key, "warranty:quote", SHORT)
+    with pytest.raises(AppError):
+        desk.decide_on(gm, old)
+    assert desk.total(key).waived == ZERO and desk.quote(key).state == values.DRAFT
+
+
+@pytest.mark.clause(WAIVER)
+def test_nobody_agrees_to_their_own_waiver(desk: Desk) -> None:
+    gm = desk.office.staff("gm")
+    key = desk.refused()
+    with desk.acting(gm):
+        perform(key, "warranty:ask_waiver", {"reason": "熟人"})
+    assert refused(lambda: desk.decide_on(gm, desk.approvals(key)[0].id)) == ["own"]
+    assert desk.total(key).waived == ZERO
+
+
+def test_a_waiver_and_a_further_quote_at_once_leave_one_truth(desk: Desk) -> None:
+    gm, other = desk.office.staff("gm"), a_second_person(desk)
+    key = desk.refused()
+    desk.do(key, "warranty:ask_waiver", {"reason": "老客户"})
+    approval = desk.approvals(key)[0].id
+    answers = together(
+        lambda: desk.decide_on(gm, approval), lambda: desk.do(key, "warranty:quote", SHORT, user=other)
+    )
+    assert all(one is None or isinstance(one, AppError) for one in answers), answers
+    assert len([one for one in answers if one is not None]) <= 1, answers
+    now, found = desk.quote(key), desk.total(key)
+    assert now.total == found.payable and found.payable in (ZERO, SHORT_TOTAL)
+    assert (now.state == values.WAIVED) == (found.payable == ZERO)
+
+
+# --- money beforehand, cancelling, at once -----------------------------------------------------------
+
+
+def owes(desk: Desk, key: int) -> Decimal:
+    with desk.acting() as work:
+        customer = work.scalars(select(Record.customer_id).where(Record.id == key)).one()
+        return statements.balance_of(customer or 0, [desk.unit.id])
+
+
+def test_money_paid_beforehand_is_neither_lost_nor_counted_twice(desk: Desk) -> None:
+    key = desk.consented()
+    with desk.acting():
+        receipts.register(desk.unit.id, {"case_id": key, "amount": "1000", "means": "transfer"})
+    assert owes(desk, key) == Decimal("-1000.00")
+    desk.do(key, "cancel", {"reason": "不修了"})
+    assert owes(desk, key) == Decimal("-1000.00")
+    desk.do(key, "reopen")
+    for step, given in (("quote", VISIT), ("send", {"by": "phone"}), ("consent", AGREED)):
+        desk.do(key, f"warranty:{step}", given)
+    desk.at_work(key)
+    desk.do(key, "solve")
+    assert owes(desk, key) == TOTAL - 1000
+    with desk.acting():
+        for amount, fine in (("730.01", False), ("730", True), ("0.01", False)):
+            given = {"case_id": key, "amount": amount, "means": "transfer"}
+            if fine:
+                receipts.register(desk.unit.id, given)
+                continue
+            with pytest.raises(InvalidData):
+                receipts.register(desk.unit.id, given)
+    assert owes(desk, key) == ZERO
+    assert {one.state for one in desk.charges(key) if one.state != "void"} == {"settled"}
+
+
+def test_an_invoice_and_a_waiver_at_once_never_come_to_more_than_is_owed(place: Place) -> None:
+    key = place.case("100")
+    (row,) = place.charges_of(key)
+
+    def lower() -> None:
+        with clock.frozen(NOVEMBER), place.acting(place.leader, ALL):
+            charges.adjust(row.id, "40", "算错")
+
+    def bill() -> None:
+        with clock.frozen(NOVEMBER):
+            ask(place, key)
+
+    answers = together(lower, bill)
+    assert all(one is None or isinstance(one, AppError) for one in answers), answers
+    with place.acting():
+        (owed,) = ledger.of_record(key)
+        assert owed.invoiced <= owed.payable, (owed.invoiced, owed.payable)
+
+
+def test_a_receipt_made_void_twice_at_once_is_taken_back_once(place: Place) -> None:
+    key = place.case("100")
+    with place.acting():
+        paper = receipts.register(place.unit.id, {"case_id": key, "amount": "100", "means": "cash"}).id
+
+    def void() -> None:
+        with clock.frozen(NOVEMBER):
+            place.do(paper, "void", {"reason": "重复"})
+
+    def pay() -> None:
+        with clock.frozen(NOVEMBER), place.acting():
+            receipts.register(place.unit.id, {"case_id": key, "amount": "100", "means": "cash"})
+
+    answers = together(void, void, pay)
+    assert all(one is None or isinstance(one, AppError) for one in answers), answers
+    customer = place.customer_of(key)
+    with place.acting():
+        (owed,) = ledger.of_record(key)
+        assert owed.paid in (ZERO, Decimal("100.00"))
+        assert (owed.charge.state == "settled") == (owed.paid == 100)
+        assert statements.balance_of(customer, [place.unit.id]) == Decimal("100.00") - owed.paid
