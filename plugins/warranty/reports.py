@@ -42,7 +42,10 @@ PAYERS = (
     ("employee", _l("Employee")),
 )
 NONE = "none"
-CLASSES = (*((number, number) for number in ("4.1", "4.2", "4.3", "4.4")), (NONE, _l("Not known")))
+CLASSES = (
+    *((number, _l("Class %(number)s", number=number)) for number in ("4.1", "4.2", "4.3", "4.4")),
+    (NONE, _l("Not known")),
+)
 CLASS = Field("product_class", "choice", _l("Product class"), choices=CLASSES)
 WHOLE, PART, ROUNDING = "whole", "part", "rounding"
 WAIVER_KINDS = (
