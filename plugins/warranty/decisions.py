@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from core.sdk import (
     Fact,
@@ -280,7 +280,7 @@ def _keep(
         evidence=told.get("evidence") or "",
         reason=told.get("reason") or "",
         overruled=overruled,
-        to_review=result == values.DEEMED,
+        to_review=result == values.DEEMED and not _is_reviewed(record, told),
         decided_at=at,
         decided_by=current_scope().actor_id if given is not None else None,
     )
@@ -288,6 +288,18 @@ def _keep(
     session().flush()
     forget(record)
     return row
+
+
+def _is_reviewed(record: Record, told: Mapping[str, Any]) -> bool:
+    """E67: who may decide otherwise has chosen the admission itself, and says why."""
+    chosen = told.get("result") == values.DEEMED and told.get("reason")
+    return bool(chosen) and may(rights.DECIDE_OTHERWISE, record.unit_id)
+
+
+def to_review(unit_id: int) -> int:
+    """Count the admissions of a unit that are to be looked at again (R22-1.W1e, R22-1.R5)."""
+    found = select(func.count()).where(Coverage.unit_id == unit_id, Coverage.current, Coverage.to_review)
+    return session().scalar(found) or 0
 
 
 def _retire(record: Record) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import url_for
 from flask_babel import lazy_gettext as _l
 
-from core.sdk import Column, Customer, Panel, Record, Tile
+from core.sdk import Column, Customer, Panel, Record, Tile, may
 
-from . import case_panel, panel_contract, panels_money
+from . import case_panel, decisions, panel_contract, panels_money
+from .rights import DECIDE_OTHERWISE
 
 CASE_LIST = "cases"
 
@@ -29,5 +31,14 @@ def columns(list_name: str) -> list[Column]:
 
 
 def tiles(unit: Any, actor_id: int) -> list[Tile]:
-    """Money collected and not handed in, quotes without an answer."""
-    return panels_money.tiles(unit, actor_id)
+    """Money collected and not handed in, quotes without an answer, admissions to be reviewed."""
+    return [*panels_money.tiles(unit, actor_id), *_to_review(unit)]
+
+
+def _to_review(unit: Any) -> list[Tile]:
+    """E67: admissions that somebody is to look at again."""
+    count = decisions.to_review(unit.id) if may(DECIDE_OTHERWISE, unit.id) else 0
+    if not count:
+        return []
+    url = url_for("warranty_decision.index_view", quick="to_review")
+    return [Tile("to_review", _l("Deemed admissions to be reviewed"), count, url, "warn")]

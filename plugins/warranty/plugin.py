@@ -55,6 +55,7 @@ from . import (
     prints_prices,
     quotes,
     receipts,
+    reports_cover,
     rights,
     rules_consent,
     rules_contracts,
@@ -164,7 +165,7 @@ def print_forms() -> list[PrintForm]:
 
 @hookimpl
 def reports() -> list[Report]:
-    return own_reports.reports()
+    return [*own_reports.reports(), reports_cover.ENDING]
 
 
 @hookimpl

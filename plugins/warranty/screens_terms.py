@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flask import g, redirect, url_for
+from flask import g, redirect, request, url_for
 from flask.typing import ResponseReturnValue as Answer
 from flask_admin import expose
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import contains_eager, joinedload
 
-from core.sdk import Field, label_of
-from core.sdk_web import Filter, ListColumn, ListSpec, Ordering, QuickFilter, Screen, UnitModelView, among
+from core.sdk import Field, Record, label_of
+from core.sdk_web import Filter, ListColumn, ListSpec, Ordering, QuickFilter, Screen, UnitModelView, among, page_url
 
 from . import cover, rights, term_table, values
-from .models import Term
+from .models import Coverage, Term
 
 PLUGIN = "warranty"
 
@@ -107,6 +107,65 @@ class TermView(UnitModelView):
         term_table.save_term(row.unit_id, values, row)
 
 
+def case_url(row: Coverage) -> str:
+    """Return the address of the case that was decided on."""
+    return page_url("record.page", record_id=row.record_id)
+
+
+def _result(row: Coverage) -> tuple[Any, str]:
+    return label_of(values.RESULTS, row.result), values.TONES.get(row.result, "neutral")
+
+
+DECISIONS = ListSpec(
+    name="warranty.decisions",
+    title=_l("Coverage decisions"),
+    model=Coverage,
+    base=lambda: (
+        select(Coverage).join(Coverage.record).options(contains_eager(Coverage.record)).where(Coverage.current)
+    ),
+    columns=(
+        ListColumn("number", _l("Case"), lambda c: c.record.number, "code", link=case_url, card="title"),
+        ListColumn("result", _l("Result"), _result, "badge", card="badge", export=lambda c: str(_result(c)[0])),
+        ListColumn("cause", _l("Cause"), lambda c: label_of(values.CAUSES, c.cause) if c.cause else ""),
+        ListColumn("clause", _l("Clause"), lambda c: c.clause, "code"),
+        ListColumn("covered_until", _l("Covered until"), lambda c: c.covered_until, "date"),
+        ListColumn("decided_at", _l("Decided at"), lambda c: c.decided_at, "moment"),
+        ListColumn("to_review", _l("To be reviewed"), lambda c: c.to_review, "bool", card="hide"),
+        ListColumn("overruled", _l("Decided otherwise"), lambda c: c.overruled, "bool", card="hide"),
+    ),
+    orderings=(Ordering("newest", _l("Newest first"), (Coverage.id,)),),
+    filters=(Filter("result", _l("Result"), "choice", among(Coverage.result), values.RESULTS),),
+    quick=(
+        QuickFilter("to_review", _l("To be reviewed"), lambda s, _c: s.where(Coverage.to_review)),
+        QuickFilter("overruled", _l("Decided otherwise"), lambda s, _c: s.where(Coverage.overruled)),
+    ),
+    search=lambda s, text, _c: s.where(Record.number.icontains(text, autoescape=True)),
+    search_hint=_l("Number"),
+    empty=_l("Nothing was decided yet. Coverage is decided on the case."),
+)
+
+
+class DecisionView(UnitModelView):
+    """What was decided on cases, above all what is to be looked at again."""
+
+    plugin = PLUGIN
+    permission = rights.VIEW
+    export_permission = rights.VIEW
+    title = _l("Coverage decisions")
+    icon = "check"
+
+    def list_spec(self) -> ListSpec:
+        return DECISIONS
+
+    def row_url(self, row: Any) -> str:
+        return case_url(row)
+
+    @expose("/details/")
+    def details_view(self) -> Answer:
+        """Lead to the case."""
+        return redirect(case_url(self.get_one(request.args.get("id"))))
+
+
 class LookupScreen(Screen):
     """The entry of the menu that leads to the look-up by serial number."""
 
@@ -124,5 +183,6 @@ def views() -> list[Any]:
     """Return the screens, in the order of the menu."""
     return [
         LookupScreen(name=_l("Warranty look-up"), endpoint="warranty_lookup", url="warranty/lookup"),
+        DecisionView(Coverage, endpoint="warranty_decision", url="warranty/decisions"),
         TermView(Term, endpoint="warranty_term", url="warranty/terms"),
     ]

@@ -12,17 +12,31 @@ from sqlalchemy import select
 
 from core.kernel import clock
 from core.kernel.outbox import Outbox
-from core.rules import approvals, effective
+from core.rules import approvals, effective, obligations
+from core.rules.obligation_models import Obligation
 from core.rules.setting_models import ClauseSetting
-from core.sdk import Event, Refused, perform
+from core.sdk import Event, InvalidData, Record, Refused, fetch, perform, transaction
 from plugins.products import services as products
 from plugins.products.tests.scene import the_item
-from plugins.warranty import api_terms, cover, coverage, events, lookup, plugin, terms, values
+from plugins.warranty import (
+    api_terms,
+    contracts,
+    cover,
+    coverage,
+    events,
+    lookup,
+    plugin,
+    reports_cover,
+    rights,
+    terms,
+    values,
+)
 from plugins.warranty.coverage import Situation
 from plugins.warranty.models import Claim, ItemEvent
 from plugins.warranty.tests import scene_terms as shelf
 from plugins.warranty.tests.scene_coverage import (
     DESK,
+    HEAD,
     SERIAL,
     add_case,
     add_item,
@@ -36,7 +50,7 @@ from plugins.warranty.tests.scene_coverage import (
     step,
 )
 from plugins.warranty.values import WarrantyLine
-from tests.helpers import as_system, in_scope, switch_off, switch_on
+from tests.helpers import as_system, in_scope, login, make_user, switch_off, switch_on
 
 MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # 09:00 in the unit's zone
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -338,3 +352,95 @@ def test_two_people_deciding_at_once_leave_one_decision(app: Flask) -> None:
         one.join(30)
     assert sorted(answers) == ["InvalidData", "done"]
     assert len([one for one in history(key) if one.current]) == 1 and len(history(key)) == 1
+
+
+# --- what is to be looked at -------------------------------------------------------------------
+
+
+@pytest.mark.clause("R22-1.R5")
+def test_an_admission_is_to_be_reviewed_until_a_leader_has_chosen_it(client: Any) -> None:
+    shop = make_shop("R22-1.R5", "R22-2.8a")
+    add_item(shop, handed_over_on="2025-06-01", delivered_on="2025-06-01", **BOUGHT)
+    key = add_case(shop, MONDAY, channel="phone")
+    happened(shop, MONDAY + timedelta(minutes=9), key, "responded")
+    head = make_user(shop.unit, {rights.VIEW, rights.DECIDE_OTHERWISE, rights.HANDLE, "case.view"})
+    login(client, head, unit=shop.unit)
+    listed = "/admin/warranty/decisions/?quick=to_review"
+    number = record_number(key)
+    assert number in client.get(listed).text
+    assert "quick=to_review" in client.get("/admin/").text
+    # Whoever may not decide otherwise confirms nothing, and a finding of misuse is no review.
+    assert decide(shop, MONDAY + HOUR, key, cause="misuse").to_review is True
+    assert decide(shop, MONDAY + HOUR, key, result="deemed", reason="如此").to_review is True
+    found = decide(shop, MONDAY + HOUR, key, HEAD, result="deemed", reason="录音已核对，确实未接")
+    assert (found.result, found.to_review) == ("deemed", False)
+    assert number not in client.get(listed).text
+    assert "quick=to_review" not in client.get("/admin/").text
+
+
+def record_number(key: int) -> str:
+    with as_system() as work:
+        return work.get_one(Record, key).number
+
+
+def test_the_report_of_warranties_that_end_soon_lists_what_runs_today() -> None:
+    shop = shelf.make_shop("R07-3.1")
+    days = {"A-END": 364, "B-OVER": 366, "C-LATER": 300, "D-DAY": 365}
+    for serial, ago in days.items():
+        shelf.sell(shop, serial, purchased_on=shelf.TODAY - timedelta(days=ago))
+    with shelf.on_day(shelf.TODAY, shop):
+        found = [row["serial"] for row in reports_cover.ENDING.rows([shop.unit.id], {"days": 1})]
+        wide = [row["serial"] for row in reports_cover.ENDING.rows([shop.unit.id], {"days": 90})]
+    assert found == ["D-DAY", "A-END"]
+    assert wide == ["D-DAY", "A-END", "C-LATER"]
+
+
+# --- other units, plugin off -------------------------------------------------------------------
+
+
+def test_a_serial_of_another_unit_is_unknown_by_every_way(client: Any) -> None:
+    shop, other = shelf.make_shop("R07-3.1"), shelf.make_shop("R07-3.1")
+    shelf.sell(other, "SECRET-1", purchased_on=date(2026, 6, 1))
+    shelf.sell(shop, "OURS-1", purchased_on=date(2026, 6, 1))
+    with as_system() as work:
+        foreign = work.scalars(select(products.Item).where(products.Item.serial == "SECRET-1")).one().id
+    staff = make_user(shop.unit, {*shelf.RIGHTS, rights.CONTRACT, "api.use"})
+    login(client, staff, unit=shop.unit)
+    page = client.get("/p/warranty/lookup?serial=SECRET-1").text
+    assert "2027-06-01" not in page and "空气能热泵" not in page
+    assert client.post("/p/warranty/events/extend", data={"id": foreign, "reason": "x"}).status_code == 404
+    with shelf.on_day(shelf.TODAY, shop, rights.CONTRACT):
+        with pytest.raises(InvalidData):
+            contracts._read_items(shop.unit.id, None, "SECRET-1 OURS-1")
+        assert products.items_by_serial(shop.unit.id, ["SECRET-1"]) == {}
+        assert products.search_ids(frozenset({shop.unit.id}), "SECRET", 9) == []
+    key = shop.new_case(serial_text="SECRET-1")
+    with shelf.on_day(shelf.TODAY, shop):
+        assert products.item_of_record(fetch(Record, key)) is None
+        perform(key, "classify", {"nature": "repair", "urgency": "normal"})
+        with pytest.raises(Refused):
+            perform(key, "warranty:decide", {"cause": "quality"})
+    page = client.get(f"/records/{key}").text
+    assert "2027-06-01" not in page
+
+
+def test_recomputing_gives_the_same_clocks() -> None:
+    shop = make_shop("R22-4.4b", "R22-1.R5", "R22-2.8a", "R01-5.3")
+    add_item(shop, handed_over_on="2025-06-01", delivered_on="2025-06-01", **BOUGHT)
+    key = add_case(shop, MONDAY, channel="phone")
+    happened(shop, MONDAY + timedelta(minutes=9), key, "responded")
+    happened(shop, MONDAY + timedelta(minutes=12), key, "responded", MONDAY + timedelta(minutes=2))
+    decide(shop, MONDAY + HOUR, key)
+    decide(shop, MONDAY + 2 * HOUR, key, cause="misuse", reason="进水")
+    decide(shop, MONDAY + 3 * HOUR, key, cause="quality", reason="复核")
+
+    def rows() -> list[Any]:
+        with as_system() as work:
+            found = select(Obligation.clause, Obligation.state, Obligation.due_at, Obligation.start_at)
+            return sorted(map(tuple, work.execute(found.where(Obligation.record_id == key))), key=str)
+
+    before = rows()
+    with at(shop, MONDAY + 4 * HOUR), transaction():
+        with as_system():
+        assert obligations.recompute(shop.unit.id) == 0
+    assert rows() == before and before
