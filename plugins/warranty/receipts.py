@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -343,9 +344,14 @@ def _check_reference(unit_id: int, customer_id: int | None, given: Mapping[str, 
 
 
 def _title(unit_id: int, case: Record | None) -> str:
-    locale = session().scalar(select(Unit.locale).where(Unit.id == unit_id)) or "zh"
-    with force_locale("en" if locale == "en" else "zh_Hans_CN"):
+    with _in_words_of(unit_id):
         return _("Payment for %(number)s", number=case.number) if case else _("Payment of a customer")
+
+
+def _in_words_of(unit_id: int) -> AbstractContextManager[Any]:
+    """What is kept is in the language of the unit, whoever writes it."""
+    locale = session().scalar(select(Unit.locale).where(Unit.id == unit_id)) or "zh"
+    return force_locale("en" if locale == "en" else "zh_Hans_CN")
 
 
 def _zone(unit_id: int) -> str:
@@ -413,6 +419,8 @@ def _ask_rounding(unit_id: int, ids: Sequence[int]) -> None:
     if rest > most:
         text = _l("%(rest)s yuan are left; at most %(most)s may be rounded off", rest=rest, most=most)
         raise InvalidData({"round_off": text})
+    with _in_words_of(unit_id):
+        reason = _("Rounding off when the money was collected")
     for one in rows:
         label = charges.both_languages(one.charge.inputs.get("label") or one.charge.label)
         approvals.ask(
@@ -421,7 +429,7 @@ def _ask_rounding(unit_id: int, ids: Sequence[int]) -> None:
             subject=f"{ROUNDING}:{one.id}",
             title={"zh": f"抹零：{label['zh']}", "en": f"Rounding off: {label['en']}"},
             position=ROUNDING_POSITION,
-            reason=_("Rounding off when the money was collected"),
+            reason=reason,
             amount=one.rest,
             record=session().get_one(Record, one.charge.record_id),
         )
