@@ -185,7 +185,7 @@ def unit_disabling(unit: Unit) -> list[Blocker]:
 def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) -> None:
     if transition == "warranty:quote":
         quotes.after_quote(record, facts)
-    elif transition in ("solve", "warranty:cost"):
+    elif transition in ("solve", "confirm", "close", "warranty:cost"):  # the later ones, should we have been off
         quotes.post_charges(record)
         receipts.settle_paid(record)
     elif transition == "cancel":

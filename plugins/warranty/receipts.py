@@ -442,8 +442,9 @@ def rounding_decided(approval: Any) -> None:
     row = fetch(Charge, approval.subject.partition(":")[2])
     lock(row.record_id)
     found = ledger.of_charges([row.id], fresh=True)
-    amount = min(approval.amount, found[0].rest) if found else ledger.ZERO
-    if amount > 0 and row.state in ledger.PAYABLE:
+    amount = found[0].rest if found else ledger.ZERO
+    # More than was asked about: the payment itself was taken back, so there is no rest to round off.
+    if 0 < amount <= approval.amount and row.state in ledger.PAYABLE:
         charges.waived(row, approval.reason, amount, approval_id=approval.id)
         _settle(ledger.of_charges([row.id], fresh=True))
 

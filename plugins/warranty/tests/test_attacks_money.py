@@ -12,9 +12,10 @@ from sqlalchemy import select
 
 from core.kernel.errors import AppError, InvalidData, Refused
 from core.records.models import Attachment
-from core.sdk import Record, charges, clock, perform
-from plugins.warranty import ledger, receipts, rights, statements, values
+from core.sdk import Record, approvals, charges, clock, perform
+from plugins.warranty import invoices, ledger, receipts, rights, statements, values
 from plugins.warranty.tests.scene_money import NOVEMBER, Place, make_place
+from plugins.warranty.tests.scene_prices import add_part
 from plugins.warranty.tests.scene_quotes import (
     AGREED,
     ALL,
@@ -32,7 +33,7 @@ from plugins.warranty.tests.test_invoices import ask, issue
 from plugins.warranty.tests.test_quotes import together
 from plugins.warranty.tests.test_receipts import FINISH
 from tests.api_scene import Asker, token_of
-from tests.helpers import login, make_user
+from tests.helpers import login, make_user, switch_off, switch_on
 
 ZERO = Decimal("0.00")
 LONGER = {**VISIT, "days": "5"}
@@ -347,3 +348,77 @@ def test_a_receipt_made_void_twice_at_once_is_taken_back_once(place: Place) -> N
         assert owed.paid in (ZERO, Decimal("100.00"))
         assert (owed.charge.state == "settled") == (owed.paid == 100)
         assert statements.balance_of(customer, [place.unit.id]) == Decimal("100.00") - owed.paid
+
+
+def test_with_a_receipt_made_void_its_rounding_is_off(place: Place) -> None:
+    key = place.case("100")
+    with place.acting():
+        given = {"case_id": key, "amount": "99.50", "means": "cash", "round_off": True}
+        paper = receipts.register(place.unit.id, given).id
+    place.do(paper, "void", {"reason": "假币"})
+    with place.acting() as work:
+        asked = work.scalars(select(approvals.Approval.id)).all()[-1]
+    with place.acting(place.leader, ALL | {"approval.view"}):
+        approvals.agree(asked)
+    with place.acting():
+        (owed,) = ledger.of_record(key)
+        assert (owed.payable, owed.paid) == (Decimal("100.00"), ZERO)
+
+
+def test_what_was_agreed_to_is_posted_though_the_plugin_was_off_when_the_work_was_done(desk: Desk) -> None:
+    key = desk.consented()
+    desk.at_work(key)
+    switch_off(desk.unit, "warranty")
+    desk.do(key, "solve")
+    switch_on(desk.unit, "warranty")
+    for step in FINISH[FINISH.index("solve") + 1 :]:
+        desk.do(key, step)
+    assert {one.state for one in desk.charges(key)} == {"posted"}
+    assert owes(desk, key) == TOTAL
+
+
+@pytest.mark.parametrize(
+    "odd", ["NaN", "-5", "0", "0.001", "1e400", "Infinity", "99999999999.99", "1,5", "abc", "0x10"]
+)
+def test_odd_amounts_of_receipts_and_invoices_are_told(sqlite_app: Any, odd: str) -> None:
+    with clock.frozen(NOVEMBER):
+        place = make_place()
+        key = place.case("100")
+        with place.acting():
+            for call, more in (
+                (receipts.register, {"means": "cash"}),
+                (invoices.request, {"buyer": "某公司", "rate": "13"}),
+            ):
+                with pytest.raises(InvalidData) as bad:
+                    call(place.unit.id, {"case_id": key, "amount": odd, **more})
+                assert set(bad.value.errors) == {"amount"}
+            for rate in ("NaN", "-1", "31", "13.001"):
+                with pytest.raises(InvalidData) as bad:
+                    invoices.request(place.unit.id, {"case_id": key, "buyer": "某公司", "rate": rate})
+                assert set(bad.value.errors) == {"rate"}
+            for chosen in ("999999999999999999999", "-1", "1 or 1=1", [True], ["x"], "１；２"):
+                with pytest.raises(InvalidData) as bad:
+                    receipts.register(
+                        place.unit.id, {"case_id": key, "amount": "1", "means": "cash", "charges": chosen}
+                    )
+                assert set(bad.value.errors) == {"charges"}
+
+
+def test_shares_of_a_line_add_up_to_the_cent(sqlite_app: Any) -> None:
+    """Whatever the parts and prices, the statement, the quote and the sum of the receipts agree."""
+    with clock.frozen(MONDAY):
+        desk = make_desk(sqlite_app)
+        add_part(desk.unit, "C-1", price="0.07")
+        add_part(desk.unit, "C-2", price="33.33")
+        key = desk.told({**VISIT, "travel": "0.05", "parts": "C-1,0.333\nC-2,2.999"})
+        shown = sum(Decimal(one["amount"]) for one in desk.quote(key).lines)
+        assert desk.quote(key).total == shown == desk.total(key).payable
+        desk.do(key, "warranty:consent", AGREED)
+        desk.at_work(key)
+        desk.do(key, "solve")
+        assert owes(desk, key) == shown
+        with desk.acting():
+            for amount in ("0.01", "0.02", str(shown - Decimal("0.03"))):
+                receipts.register(desk.unit.id, {"case_id": key, "amount": amount, "means": "transfer"})
+        assert owes(desk, key) == ZERO
+        assert {one.state for one in desk.charges(key)} == {"settled"}
