@@ -185,7 +185,6 @@ def test_a_paid_case_is_archived_with_an_invoice_or_the_mark(place: Place, how: 
         assert work.scalars(select(Record.state).where(Record.id == key)).one() == "closed"
 
 
-@pytest.mark.clause("R15-11b")
 def test_a_free_case_needs_no_invoice(place: Place) -> None:
     place.office.clause("R15-11b")
     key = place.case()

@@ -287,7 +287,6 @@ def test_more_than_the_unit_allows_is_not_rounded_off(place: Place) -> None:
 # --- clauses -------------------------------------------------------------------------------------
 
 
-@pytest.mark.clause("R15-11b")
 def test_money_is_collected_for_work_done(place: Place) -> None:
     key = place.case("60")
     take(place, key, "60")
