@@ -70,7 +70,7 @@ _WRONG_CHECK = _l("The last character does not fit: please check the tax number"
 FIELDS = (
     Field("buyer", "text", _l("Buyer's name"), True, max_length=120),
     Field("tax_number", "text", _l("Tax number"), max_length=30, help=_l("Not needed for a private person")),
-    Field("mailbox", "text", _l("Mailbox for the invoice"), max_length=120),
+    Field("mailbox", "text", _l("E-mail address for the invoice"), max_length=120),
     Field("address", "text", _l("Buyer's address and telephone"), max_length=200),
     Field("bank", "text", _l("Buyer's bank and account"), max_length=120),
     Field("content", "text", _l("What is invoiced"), max_length=120),
@@ -132,7 +132,7 @@ def request(unit_id: int, raw: Mapping[str, Any]) -> Record:
     given = clean((*FIELDS, *ABOUT), {**raw, "charges": None})
     given["tax_number"] = read_tax_number(given["tax_number"]) if given["tax_number"] else ""
     if given["mailbox"] and not MAILBOX.match(given["mailbox"]):
-        raise InvalidData({"mailbox": _l("Please enter a mailbox such as name@example.com")})
+        raise InvalidData({"mailbox": _l("Please enter an e-mail address such as name@example.com")})
     rate = given["rate"] if given["rate"] is not None else Decimal(str(setting(unit_id, TAX_RATE)))
     given["rate"] = money_math.exact(rate, "rate")
     given["amount"] = None if given["amount"] is None else money_math.exact(given["amount"])

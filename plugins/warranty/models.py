@@ -444,7 +444,7 @@ class Invoice(UnitScoped, Base):
         "": _l("Invoice request"),
         "buyer": _l("Buyer"),
         "tax_number": _l("Tax number"),
-        "mailbox": _l("Mailbox for the invoice"),
+        "mailbox": _l("E-mail address for the invoice"),
         "rate": _l("Tax rate"),
         "amount": _l("Amount with tax"),
         "invoice_number": _l("Invoice number"),
