@@ -11,11 +11,11 @@ from flask import Flask
 from sqlalchemy import select
 
 from core.kernel import clock
+from core.kernel.database import system_scope
 from core.kernel.outbox import Outbox
-from core.rules import approvals, effective, obligations
+from core.rules import approvals, obligations
 from core.rules.obligation_models import Obligation
-from core.rules.setting_models import ClauseSetting
-from core.sdk import Event, InvalidData, Record, Refused, fetch, perform, transaction
+from core.sdk import Event, InvalidData, Record, Refused, fetch, perform
 from plugins.products import services as products
 from plugins.products.tests.scene import the_item
 from plugins.warranty import (
@@ -50,7 +50,7 @@ from plugins.warranty.tests.scene_coverage import (
     step,
 )
 from plugins.warranty.values import WarrantyLine
-from tests.helpers import as_system, in_scope, login, make_user, switch_off, switch_on
+from tests.helpers import as_system, in_scope, login, make_user
 
 MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # 09:00 in the unit's zone
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -303,32 +303,6 @@ def test_lost_papers_agreed_after_the_case_is_over_change_nothing() -> None:
     assert state == "withdrawn"
 
 
-def longer_from(shop: Any, day: date) -> None:
-    with as_system() as work:
-        row = work.scalars(select(ClauseSetting).where(ClauseSetting.clause == "R07-3.1")).first()
-        given = {name: getattr(row, name) for name in ("unit_id", "clause", "holds", "reason", "open_records")}
-        given |= {name: getattr(row, name) for name in ("state", "created_at", "schema")}
-        work.add(ClauseSetting(**given, starts_on=day, values={"term": 24}))
-        effective.forget()
-
-
-def test_what_was_sold_before_is_judged_alike_after_the_plugin_was_off() -> None:
-    shop = shelf.make_shop()
-    with clock.frozen(datetime(2026, 1, 5, tzinfo=UTC)):
-        switch_off(shop.unit, "warranty")
-        switch_on(shop.unit, "warranty")
-        shop.clause("R07-3.1", term=12)
-    shelf.sell(shop, purchased_on=date(2026, 3, 2))
-    longer_from(shop, date(2026, 6, 1))
-    held = shelf.ends(shelf.lines_of(shop, day=date(2026, 6, 10)), "R07-3.1")
-    assert held == [date(2027, 3, 2)]
-    with clock.frozen(datetime(2026, 6, 20, 2, tzinfo=UTC)):
-        switch_off(shop.unit, "warranty")
-        switch_on(shop.unit, "warranty")
-    held = shelf.ends(shelf.lines_of(shop, day=date(2026, 9, 10)), "R07-3.1")
-    assert held == [date(2027, 3, 2)]
-
-
 def test_two_people_deciding_at_once_leave_one_decision(app: Flask) -> None:
     shop = make_shop(*R07)
     add_item(shop, **BOUGHT)
@@ -440,7 +414,6 @@ def test_recomputing_gives_the_same_clocks() -> None:
             return sorted(map(tuple, work.execute(found.where(Obligation.record_id == key))), key=str)
 
     before = rows()
-    with at(shop, MONDAY + 4 * HOUR), transaction():
-        with as_system():
+    with clock.frozen(MONDAY + 4 * HOUR), system_scope():
         assert obligations.recompute(shop.unit.id) == 0
     assert rows() == before and before
