@@ -414,6 +414,6 @@ def test_recomputing_gives_the_same_clocks() -> None:
             return sorted(map(tuple, work.execute(found.where(Obligation.record_id == key))), key=str)
 
     before = rows()
-    with clock.frozen(MONDAY + 4 * HOUR), system_scope():
+    with clock.frozen(MONDAY + 4 * HOUR), system_scope("test"):
         assert obligations.recompute(shop.unit.id) == 0
     assert rows() == before and before
