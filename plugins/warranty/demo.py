@@ -166,7 +166,7 @@ def _before_work(record: Record, play: Any, rng: Random) -> bool:
     if end == values.DRAFT:
         return False
     with clock.frozen(sent):
-        perform(record.id, "warranty:send", {"by": rng.choice(("phone", "wechat", "email"))})
+        perform(record.id, "warranty:send", {"by": rng.choice(("phone", "wechat", "paper"))})
     if end == values.SENT:
         return False
     with clock.frozen(told):

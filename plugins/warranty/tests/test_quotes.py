@@ -600,7 +600,7 @@ def test_an_assignee_without_any_permission_tells_and_notes_consent(one_desk: De
     one_desk.do(key, "assign")
     with one_desk.office.on_the_road():
         perform(key, "warranty:quote", VISIT)
-        perform(key, "warranty:send", {"by": "signature"})
+        perform(key, "warranty:send", {"by": "paper"})
         perform(key, "warranty:consent", {"means": "signature", "who": "马林", "evidence": "维修单上签字"})
     assert one_desk.quote(key).state == values.CONSENTED
 
@@ -627,7 +627,7 @@ def test_every_amount_of_a_charge_is_in_its_quote(one_desk: Desk) -> None:
 def test_from_quote_to_work_on_the_case_page(sqlite_app: Any) -> None:
     desk = make_desk(sqlite_app)
     key = desk.case()
-    client = login(sqlite_app.test_client(), make_user(desk.unit, ALL), unit=desk.unit)
+    client = login(sqlite_app.test_client(), make_user(desk.unit, ALL, locale="en"), unit=desk.unit)
     page = f"/admin/record/{key}/"
 
     def do(step: str, **given: str) -> Any:
