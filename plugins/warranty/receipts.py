@@ -129,7 +129,7 @@ _REASON = Field("reason", "long", _l("Reason"), True, max_length=500)
 STATES = (
     State(COLLECTED, _l("Collected, not handed in"), "open"),
     State(HANDED_IN, _l("Handed in, to be confirmed"), "open"),
-    State(CONFIRMED, _l("Received by finance"), "closed"),
+    State(CONFIRMED, _l("With finance"), "closed"),
     State(VOID, _l("Void"), "cancelled"),
 )
 FACT_KINDS = (

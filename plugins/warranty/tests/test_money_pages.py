@@ -103,7 +103,7 @@ def test_lists_with_bulk_hand_in_and_confirmation_row_by_row(desk: Desk) -> None
     desk.post(action, 403, client=desk.of(ALL - {rights.FINANCE}), action="confirm", id=[str(one)])
     for quick in ("in_hand", "mine", "overdue", "to_confirm"):
         desk.get(f"/admin/warranty/receipts/?quick={quick}&search=SK&f_state=collected&f_means=cash")
-    assert desk.get("/admin/warranty/receipts/?f_state=confirmed").count("Received by finance") >= 2
+    assert desk.get("/admin/warranty/receipts/?f_state=confirmed").count("With finance") >= 2
     desk.get("/admin/warranty/invoices/?quick=requested&search=KP")
     with desk.client.post("/admin/warranty/receipts/export/", data={"format": "xlsx"}) as answer:
         assert answer.status_code == 200 and answer.data[:2] == b"PK"
