@@ -398,7 +398,7 @@ def test_a_serial_of_another_unit_is_unknown_by_every_way(client: Any) -> None:
     assert "2027-06-01" not in page
 
 
-def test_recomputing_gives_the_same_clocks() -> None:
+def test_recomputing_gives_the_same_clocks(app: Flask) -> None:
     shop = make_shop("R22-4.4b", "R22-1.R5", "R22-2.8a", "R01-5.3")
     add_item(shop, handed_over_on="2025-06-01", delivered_on="2025-06-01", **BOUGHT)
     key = add_case(shop, MONDAY, channel="phone")
@@ -414,6 +414,6 @@ def test_recomputing_gives_the_same_clocks() -> None:
             return sorted(map(tuple, work.execute(found.where(Obligation.record_id == key))), key=str)
 
     before = rows()
-    with clock.frozen(MONDAY + 4 * HOUR), system_scope("test"):
+    with clock.frozen(MONDAY + 4 * HOUR), app.app_context(), system_scope("test"):
         assert obligations.recompute(shop.unit.id) == 0
     assert rows() == before and before
