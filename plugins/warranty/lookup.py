@@ -157,7 +157,7 @@ def badge_of(item: Any, lines: Sequence[WarrantyLine]) -> Badge | None:
     if exchange:
         last = max(line.ends_on or today for line in exchange)
         return Badge(_("Exchange until %(day)s", day=last.isoformat()), "info")
-    return Badge(_("Out of warranty since %(day)s", day=until.isoformat()), "bad")
+    return Badge(_("Warranty ended on %(day)s", day=until.isoformat()), "bad")
 
 
 def detail_panels(subject: str, row: Any) -> list[Panel]:

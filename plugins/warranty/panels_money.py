@@ -97,6 +97,8 @@ def _of_case(record: Record) -> list[Panel]:
         return []
     to_pay = sum((one.rest for one in ledger.to_pay(owed)), ledger.ZERO)
     ask = may_collect and bool(ledger.to_invoice(owed)) and record.customer_id
+    if not papers and to_pay <= 0 and not ask:
+        return []
     context = {
         "to_pay": to_pay,
         "papers": papers,

@@ -129,7 +129,7 @@ DECISIONS = ListSpec(
         ListColumn("cause", _l("Cause"), lambda c: label_of(values.CAUSES, c.cause) if c.cause else ""),
         ListColumn("clause", _l("Clause"), lambda c: c.clause, "code"),
         ListColumn("covered_until", _l("Covered until"), lambda c: c.covered_until, "date"),
-        ListColumn("decided_at", _l("Decided at"), lambda c: c.decided_at, "moment"),
+        ListColumn("decided_at", _l("Coverage decided at"), lambda c: c.decided_at, "moment"),
         ListColumn("to_review", _l("To be reviewed"), lambda c: c.to_review, "bool", card="hide"),
         ListColumn("overruled", _l("Decided otherwise"), lambda c: c.overruled, "bool", card="hide"),
     ),

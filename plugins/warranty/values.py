@@ -195,7 +195,7 @@ PRICE_PER: Choices = (
     (PERCENT, _l("Percent")),
 )
 # What the customer may provide instead of paying for it.
-PROVIDED: Choices = ((TRANSPORT, _l("Transport")), (LODGING, _l("Lodging")), (MEALS, _l("Meals")))
+PROVIDED: Choices = ((TRANSPORT, _l("Transport")), (LODGING, _l("Place to stay")), (MEALS, _l("Food")))
 
 FREE, PAID, MATERIAL_ONLY, PARTIAL_MATERIAL, AUTO = (
     "free",
@@ -303,7 +303,7 @@ SETTLED_QUOTES = (CONSENTED, WAIVED)  # the work may go on
 CONSENT_MEANS: Choices = (
     ("phone", _l("Telephone")),
     ("wechat", _l("WeChat")),
-    ("email", _l("E-mail")),
+    ("email", _l("By e-mail")),
     ("signature", _l("Signature")),
     ("seal", _l("Signature and seal")),
     ("portal", _l("Portal")),

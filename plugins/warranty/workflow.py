@@ -14,14 +14,17 @@ from core.sdk import (
     RESUME,
     FactKind,
     Field,
+    Guard,
     Record,
     State,
+    Step,
     Transition,
     WorkflowExtension,
 )
 
 from . import claims, decisions, events, quotes, values
 from .rights import HANDLE
+from .standing import standing_of
 
 QUOTED = "warranty:quoted"
 # The states of a case in which something is still to be done (the core's, before the pause).
@@ -53,12 +56,25 @@ def _repaired_before(record: Record, case: Any) -> bool:
     return decisions.was_repaired(record)
 
 
+def _undecided(step: Step) -> Any:
+    return None if standing_of(step.record).is_decided else _l("Decide the coverage first")
+
+
+def _not_told(step: Step) -> Any:
+    quote = standing_of(step.record).quote
+    draft = quote is not None and quote.state == values.DRAFT
+    return _l("The customer has not been told the fees yet") if draft else None
+
+
+# Said beside the button already; the services refuse the same.
+_DECIDED_FIRST = (Guard("undecided", _undecided),)
+_TOLD_FIRST = (Guard("not_told", _not_told),)
 _COMPETITOR = {SHOWN: _for_competitor}
 
 PLAN_FIELDS = (
     Field("means", "choice", _l("How it is served"), True, values.MEANS_OF_SERVICE, default=values.ON_SITE),
     Field("people", "int", _l("People"), minimum=Decimal(1), maximum=Decimal(50), default=1),
-    Field("days", "decimal", _l("Days"), minimum=Decimal(0), maximum=Decimal(365), default=Decimal(1)),
+    Field("days", "decimal", _l("Days of work"), minimum=Decimal(0), maximum=Decimal(365), default=Decimal(1)),
     Field("nights", "decimal", _l("Nights"), minimum=Decimal(0), maximum=Decimal(365), default=Decimal(0)),
     _money("travel", _l("Travel, actual cost (yuan)")),
     _money("lodging_actual", _l("Lodging, actual cost (yuan)"), help=_l("Where the tariff charges what it costs")),
@@ -186,6 +202,7 @@ TRANSITIONS = (
         "fee_quoted",
         *PLAN_FIELDS,
         target=QUOTED,
+        guards=_DECIDED_FIRST,
         apply=quotes.quote_step,
         kept=("quote", "why"),
         weight=18,
@@ -230,6 +247,7 @@ TRANSITIONS = (
         ),
         _AT,
         target=RESUME,
+        guards=_TOLD_FIRST,
         apply=quotes.consent_step,
         kept=("means", "quote"),
         tone="primary",
@@ -244,6 +262,7 @@ TRANSITIONS = (
         _REASON,
         _AT,
         target=RESUME,
+        guards=_TOLD_FIRST,
         apply=quotes.refuse_step,
         kept=("quote",),
         note="reason",

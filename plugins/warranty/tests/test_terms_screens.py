@@ -65,7 +65,7 @@ def test_the_look_up_says_what_is_covered_and_owed(app: Flask) -> None:
         (TODAY - timedelta(days=30), "In warranty until 2027-10-17"),
         (date(2025, 12, 1), "Ending soon, in warranty until 2026-12-01"),
         (date(2025, 11, 16), "Ending soon, in warranty until 2026-11-16"),
-        (date(2025, 11, 15), "Out of warranty since 2026-11-15"),
+        (date(2025, 11, 15), "Warranty ended on 2026-11-15"),
         (None, "Starting day not known"),
     ],
 )
@@ -98,7 +98,7 @@ def test_marks_stand_wherever_a_serial_number_shows(app: Flask) -> None:
     desk = Desk(app, "R07-3.1")
     customer = add_customer(desk.shop.unit, "K00001")
     key = sell(desk.shop, purchased_on=DAY, customer_id=str(customer))
-    words = "Out of warranty since 2024-06-15"
+    words = "Warranty ended on 2024-06-15"
     item = desk.get(f"/admin/products/items/details/?id={key}")
     assert item.count(words) >= 2 and "Warranty lines" in item and "/p/warranty/lookup?serial=" in item
     record_id = desk.shop.new_case(serial_text=SERIAL)
@@ -118,11 +118,11 @@ def test_where_the_plugin_is_off_nothing_of_it_shows(sqlite_app: Flask) -> None:
     key = sell(desk.shop, purchased_on=DAY)
     helpers.switch_off(desk.shop.unit, "warranty")
     for page in (f"/admin/products/items/details/?id={key}", "/admin/products/items/", "/admin/search/?q=RB18A"):
-        assert "Out of warranty" not in desk.get(page)
+        assert "Warranty ended on" not in desk.get(page)
     desk.get(f"/p/warranty/lookup?serial={SERIAL}", 404)
     desk.get("/admin/warranty/terms/", 404)
     helpers.switch_on(desk.shop.unit, "warranty")
-    assert "Out of warranty" in desk.get("/admin/products/items/")
+    assert "Warranty ended on" in desk.get("/admin/products/items/")
 
 
 @pytest.mark.parametrize("count", [5, 50])
@@ -135,7 +135,7 @@ def test_the_list_asks_for_all_marks_at_once(
     desk.get("/admin/products/items/")
     with count_queries() as seen:
         page = desk.get("/admin/products/items/")
-    assert page.count("Out of warranty since") >= min(count, 20)
+    assert page.count("Warranty ended on") >= min(count, 20)
     assert len(seen) <= 30, len(seen)
 
 
