@@ -544,9 +544,10 @@ def test_work_on_a_new_record_comes_before_its_number(office) -> None:
 def test_old_steps_of_a_plugin_keep_their_words_when_it_is_off(app) -> None:
     step = Transition("one:quote", "Quote", frozenset({"registered"}), None, "case.handle", "one:quoted")
     extension = WorkflowExtension("case", transitions=[step], fact_kinds=[FactKind("one:quoted", "Quoted")])
+    before = list(types._extensions)
     try:
-        register_extensions([("one", extension)])
+        register_extensions([*before, ("one", extension)])
         assert words_of("case").transitions["one:quote"].label == "Quote"
         assert "one:quote" not in workflow_of("case", frozenset()).transitions
     finally:
-        register_extensions([])
+        register_extensions(before)
