@@ -11,7 +11,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, cast, func, select
-from sqlalchemy.orm import contains_eager
+from sqlalchemy.orm import aliased, contains_eager
 
 from core.sdk import Charge, InvalidData, Record, charges, local_day, lock, money_math, normalise, read_id, session
 
@@ -91,13 +91,13 @@ def _owed(condition: Any, fresh: bool) -> list[Owed]:
 
 
 def _add_paid(found: dict[int, Owed], condition: Any) -> None:
-    receipt = Record.__table__.alias("receipt_record")
+    receipt = aliased(Record)
     rows = (
         select(ReceiptLine.charge_id, ReceiptLine.amount)
         .join(Charge, Charge.id == ReceiptLine.charge_id)
         .join(Charge.record)
-        .join(receipt, receipt.c.id == ReceiptLine.receipt_id)
-        .where(condition, receipt.c.state != VOID)
+        .join(receipt, receipt.id == ReceiptLine.receipt_id)
+        .where(condition, receipt.state != VOID)
     )
     for key, amount in session().execute(rows):
         if key in found:
@@ -105,13 +105,13 @@ def _add_paid(found: dict[int, Owed], condition: Any) -> None:
 
 
 def _add_invoiced(found: dict[int, Owed], condition: Any) -> None:
-    invoice = Record.__table__.alias("invoice_record")
+    invoice = aliased(Record)
     rows = (
         select(InvoiceLine.charge_id, InvoiceLine.amount, InvoiceLine.red)
         .join(Charge, Charge.id == InvoiceLine.charge_id)
         .join(Charge.record)
-        .join(invoice, invoice.c.id == InvoiceLine.invoice_id)
-        .where(condition, invoice.c.state != "cancelled")
+        .join(invoice, invoice.id == InvoiceLine.invoice_id)
+        .where(condition, invoice.state != "cancelled")
     )
     for key, amount, red in session().execute(rows):
         if key in found:
