@@ -83,6 +83,7 @@ COLUMNS = {
     "below": _l("Also in units below"),
     "calendar_id": _l("Working calendar"),
     "changed_at": _l("Changed at"),
+    "first_on_at": _l("First switched on"),
     "changed_by": _l("Changed by"),
     "city": _l("City"),
     "code": _l("Code"),

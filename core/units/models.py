@@ -69,6 +69,8 @@ class UnitPlugin(Base):
     enabled: Mapped[bool] = mapped_column(default=True)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     changed_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+    # When it was switched on for the first time: switching it off for a while changes nothing of that.
+    first_on_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Setting(UnitScoped, Base):

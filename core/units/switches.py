@@ -9,7 +9,7 @@ from typing import cast
 
 from flask import current_app
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from core.kernel import clock
 from core.kernel.access import require
@@ -41,10 +41,10 @@ def enabled_plugins(unit_id: int) -> frozenset[str]:
 
 
 def enabled_since(unit_id: int, plugin: str) -> datetime | None:
-    """Return when a plugin that is on in a unit was switched on (the last time); None where it is off."""
+    """Return when a plugin that is on in a unit was switched on for the first time; None where it is off."""
     known: dict[tuple[int, str], datetime | None] = session().info.setdefault("enabled_since", {})
     if (unit_id, plugin) not in known:
-        chosen = select(UnitPlugin.changed_at).where(
+        chosen = select(func.coalesce(UnitPlugin.first_on_at, UnitPlugin.changed_at)).where(
             UnitPlugin.unit_id == unit_id, UnitPlugin.plugin == plugin, UnitPlugin.enabled
         )
         known[unit_id, plugin] = session().scalar(chosen)
@@ -126,6 +126,8 @@ def _switch(unit: Unit, plugin: str, on: bool) -> None:
         row = UnitPlugin(unit_id=unit.id, plugin=plugin)
         session().add(row)
     row.enabled, row.changed_at, row.changed_by = on, clock.now(), current_scope().actor_id
+    if on and row.first_on_at is None:
+        row.first_on_at = row.changed_at
     session().info.pop("enabled_plugins", None)
     session().info.pop("enabled_since", None)
 

@@ -134,6 +134,7 @@ STATES = (
 )
 FACT_KINDS = (
     FactKind("registered", _l("Money collected"), 0),
+    FactKind("assigned", _l("Who collected it"), 1),
     FactKind("handed_in", _l("Money handed in"), 50),
     FactKind("sent_back", _l("Not received by finance"), 55),
     FactKind("confirmed", _l("Confirmed by finance"), 60),
@@ -256,6 +257,9 @@ def _register(unit_id: int, given: dict[str, Any], ids: Sequence[int]) -> Record
             _ask_rounding(unit_id, [one.id for one in chosen])
 
     facts: list[tuple[str, Mapping[str, Any]]] = [("registered", {})]
+    if detail.collector_id is not None:
+        # Whoever took the money answers for handing it in.
+        facts.append(("assigned", {"assignee_id": detail.collector_id}))
     if given["means"] in values.TO_ACCOUNT:
         facts.append(("handed_in", {}))
     return create_record(

@@ -232,7 +232,8 @@ TRANSITIONS = (
         apply=quotes.send_step,
         kept=("by", "quote"),
         note="reason",
-        weight=19,
+        tone="primary",
+        weight=16,
         assignee_may=True,
     ),
     _step(

@@ -31,9 +31,9 @@ TODAY = date(2026, 11, 16)
 MORNING = datetime(2026, 11, 16, 2, tzinfo=UTC)
 
 
-def make_shop(*clauses: str, **values: Any) -> Office:
-    """Make an office with the plugin on and these clauses in force since long ago."""
-    with clock.frozen(MORNING):
+def make_shop(*clauses: str, opened: datetime = MORNING, **values: Any) -> Office:
+    """Make an office with the plugin on since it opened and these clauses in force since long ago."""
+    with clock.frozen(opened):
         shop = make_office()
         helpers.switch_on(shop.unit, "warranty")
         if clauses:

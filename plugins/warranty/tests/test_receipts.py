@@ -313,6 +313,11 @@ def test_money_goes_to_finance_the_same_working_day(place: Place) -> None:
     assert limits(place, late)["R15-11c"][0] == "late"
     transfer = take(place, place.case("60"), "60", means="transfer")
     assert limits(place, transfer)["R15-11c"][0] == "met"
+    with place.acting() as work:
+        row = work.scalars(
+            select(Obligation).where(Obligation.record_id == late, Obligation.clause == "R15-11c")
+        ).one()
+        assert row.responsible_id == work.get_one(Receipt, late).collector_id  # who took it, not finance
 
 
 @pytest.mark.clause("R29-2.2a")
