@@ -67,6 +67,14 @@ class Closed:
     refusals: Sequence[Any]
     near: bool
 
+    @property
+    def reasons(self) -> list[tuple[str, list[str]]]:
+        """Each reason once, with the clauses that give it."""
+        found: dict[str, list[str]] = {}
+        for one in self.refusals:
+            found.setdefault(str(one.text), []).extend([one.clause] if one.clause else [])
+        return list(found.items())
+
 
 @dataclass(frozen=True)
 class Entry:
