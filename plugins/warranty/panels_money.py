@@ -226,8 +226,12 @@ def _held(held: statements.InHand, quick: str) -> list[Tile]:
 
 def _quotes(unit: Any) -> list[Tile]:
     from . import quotes, rights
+    from .workflow import QUOTED
 
     if not may(rights.HANDLE, unit.id):
         return []
     count = quotes.waiting(unit.id)
-    return [Tile("quotes", _l("Quotes without an answer"), count, "", "warn")] if count else []
+    if not count:
+        return []
+    url = url_for("cases.index_view", f_state=QUOTED)
+    return [Tile("quotes", _l("Quotes without an answer"), count, url, "warn")]
