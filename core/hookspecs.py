@@ -142,6 +142,11 @@ def charge_lowering(charge: Charge, amount: Decimal, waived: bool) -> list[Block
 
 
 @hard
+def charge_moving(charge: Charge, step: str) -> list[Blocker]:  # type: ignore[empty-body]
+    """A person may want to take a step with a single line (``consent``, ``settle`` ...): what stands against it."""
+
+
+@hard
 def charge_changed(charge: Charge) -> None:
     """A line was waived, moved on or put right by a person or a decision: keep what you say of it in step."""
 

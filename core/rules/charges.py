@@ -414,8 +414,14 @@ def _trim_waiver(row: Charge) -> None:
 
 
 def moves_of(row: Charge) -> list[Move]:
-    """Return the steps a line may take now; writes nothing."""
-    return [one for one in MOVES.values() if not _against(row, one)]
+    """Return the steps a person may take with a line now; writes nothing."""
+    return [one for one in MOVES.values() if not _against(row, one) and not _moving_against(row, one)]
+
+
+def _moving_against(row: Charge, step: Move) -> list[Refusal]:
+    """Return what the unit's plugins have against a step with this line alone."""
+    asked = hooks_for(enabled_plugins(row.unit_id)).charge_moving(charge=row, step=step.name)
+    return [Refusal(step.name, blocker.reason, row.clause) for _plugin, found in asked for blocker in found]
 
 
 def may_waive(row: Charge) -> bool:
@@ -439,6 +445,8 @@ def move(charge_id: object, name: str, reason: str = "", *, version: int | None 
             raise InvalidData({"step": _l("Please choose one of the list")})
         if step.needs_reason and not reason.strip():
             raise InvalidData({"reason": _l("Please fill this in")})
+        if not _against(row, step) and (against := _moving_against(row, step)):
+            raise Refused(against)
         _take(row, step, reason.strip())
         session().flush()
         _tell_changed(row)

@@ -211,6 +211,11 @@ def charge_lowering(charge: Charge, amount: Decimal, waived: bool) -> list[Block
 
 
 @hookimpl
+def charge_moving(charge: Charge, step: str) -> list[Blocker]:
+    return [*quotes.moving(charge, step), *receipts.moving(charge, step)]
+
+
+@hookimpl
 def charge_changed(charge: Charge) -> None:
     quotes.follow(charge)
     receipts.follow(charge)

@@ -473,19 +473,25 @@ def _quote_of(charge: Charge) -> Quote | None:
     return standing_of(session().get_one(Record, charge.record_id)).quote
 
 
+def moving(charge: Charge, step: str) -> list[Blocker]:
+    """Quoting and consent are about the whole quote: no line goes past it."""
+    if step not in ("quote", "consent") or charge.payer != CUSTOMER or not charge.source.startswith(QUOTING):
+        return []
+    quote = standing_of(charge.record).quote
+    if quote is not None and quote.state in values.SETTLED_QUOTES:
+        return []
+    return [Blocker(_l("Record the consent on the case: it is about the whole quote"))]
+
+
 def follow(charge: Charge) -> None:
     """A line of a record changed by itself: what its quote comes to follows.
 
     Raises:
-        Refused: consent is noted past the quote, or nothing would be left to pay without the waiver's agreement.
+        Refused: nothing would be left to pay without the waiver's agreement.
     """
     if charge.payer != CUSTOMER:
         return
     quote = _quote_of(charge)
-    consented = charge.source.startswith(QUOTING) and charge.state == charges.CONSENTED
-    if consented and (quote is None or quote.state not in values.SETTLED_QUOTES):
-        text = _l("Record the consent on the case: it is about the whole quote")
-        raise Refused([Refusal("consent", text, charge.clause)])
     if quote is None:
         return
     quote.total = payable(charge.record_id)

@@ -14,6 +14,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
 from core.sdk import (
+    Blocker,
     Charge,
     Customer,
     FactKind,
@@ -22,8 +23,6 @@ from core.sdk import (
     InvalidData,
     Record,
     RecordType,
-    Refusal,
-    Refused,
     State,
     Step,
     Transition,
@@ -380,16 +379,16 @@ def settle_paid(record: Record) -> None:
     _settle(one for one in ledger.of_record(record.id) if one.paid > 0)
 
 
-def follow(charge: Charge) -> None:
-    """A line changed by itself: is it paid now, or open again?
+def moving(charge: Charge, step: str) -> list[Blocker]:
+    """What a customer owes is settled by receipts, not by hand."""
+    if step != "settle" or charge.payer != ledger.CUSTOMER or not charge.amount:
+        return []
+    return [Blocker(_l("Register a receipt for it: that settles what was paid"))]
 
-    Raises:
-        Refused: somebody called it settled by hand while no receipt covers it.
-    """
+
+def follow(charge: Charge) -> None:
+    """A line changed by itself: is it paid now, or open again?"""
     for one in ledger.of_charges([charge.adjusts_id or charge.id]):
-        if one.rest > 0 and all(line.state == ledger.SETTLED for line in one.lines):
-            text = _l("Register a receipt for it: that settles what was paid")
-            raise Refused([Refusal("receipt", text, charge.clause)])
         _settle([one])
 
 
