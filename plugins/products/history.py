@@ -12,7 +12,7 @@ from sqlalchemy.orm import joinedload
 from core.sdk import InvalidData, Record, local_day, normalise, publish, session
 
 from . import fields, shipping
-from .models import Item, ItemPart, Model
+from .models import Item, ItemPart
 
 MOST_IN_CHAIN = 50
 
@@ -266,9 +266,3 @@ def items_with_part(unit_id: int, serial: str, limit: int) -> list[tuple[ItemPar
         .limit(limit)
     )
     return [(part, part.item) for part in session().scalars(found)]
-
-
-def model_months(item: Item) -> int | None:
-    """Return the warranty (months) that is written at an item's model, if any."""
-    model: Model = item.model
-    return model.warranty_months

@@ -111,7 +111,7 @@ def tiles(unit_id: int) -> list[Tile]:
     if current_scope().may(services.EDIT, unit_id) and (count := services.items_in_doubt(unit_id)):
         url = url_for("products_item.index_view", quick="doubt")
         found.append(Tile("flags", _l("Items to be checked"), count, url, "warn"))
-    if current_scope().may(QUALITY, unit_id) and (count := len(shipping.open_holds(unit_id))):
+    if current_scope().may(QUALITY, unit_id) and (count := shipping.count_open_holds(unit_id)):
         url = url_for("products_batch.index_view", quick="unsealed")
         found.append(Tile("unsealed", _l("Stopped batches to be sealed"), count, url, "bad"))
     return found

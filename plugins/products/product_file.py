@@ -81,7 +81,7 @@ def missing_of(item: Item) -> list[Missing]:
     wanted = wanted_parts(item.unit_id)
     if not wanted or item.delivered_on is None:
         return []
-    entries = entries_of(item)
+    entries = entries_of(item, limit=None)  # also what later entries have pushed off the page
     lacks = {
         STATE: lambda: _missing_state(item, entries),
         USER: lambda: _missing_user(item),
@@ -144,7 +144,7 @@ def _missing_agreement(item: Item, entries: Sequence[FileEntry]) -> list[Any]:
 # --- entries -----------------------------------------------------------------------------------
 
 
-def entries_of(item: Item, limit: int = SHOWN) -> list[FileEntry]:
+def entries_of(item: Item, limit: int | None = SHOWN) -> list[FileEntry]:
     """Return the entries of an item's file, newest first."""
     found = select(FileEntry).where(FileEntry.item_id == item.id, FileEntry.unit_id == item.unit_id)
     return list(session().scalars(found.order_by(FileEntry.on.desc(), FileEntry.id.desc()).limit(limit)))

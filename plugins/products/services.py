@@ -33,7 +33,7 @@ from core.sdk import (
 from . import fields, history, product_file
 from .classes import class_number, competitor_numbers, is_competitor, sold_class_of
 from .fields import tidy_serial
-from .history import first_deliveries, model_months, part_names, parts_in, parts_of, replace_item, swap_part
+from .history import first_deliveries, part_names, parts_in, parts_of, replace_item, swap_part
 from .models import Batch, Category, Flag, Item, ItemPart, KeyPart, Model, ProductRecord
 from .product_file import deliver_item
 from .rights import EDIT, IMPORT, VIEW
@@ -51,7 +51,6 @@ __all__ = [
     "deliver_item",
     "first_deliveries",
     "is_competitor",
-    "model_months",
     "part_names",
     "parts_in",
     "parts_of",

@@ -8,8 +8,8 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import func, or_, select
 from sqlalchemy import inspect as inspect_model
-from sqlalchemy import or_, select
 from sqlalchemy.orm import joinedload
 
 from core.sdk import (
@@ -317,7 +317,7 @@ def inspections_of(of: Item | Batch, limit: int = SHOWN) -> list[Inspection]:
     return list(session().scalars(found.order_by(Inspection.at.desc(), Inspection.id.desc()).limit(limit)))
 
 
-def open_holds(unit_id: int, limit: int = SHOWN) -> list[Batch]:
-    """Return the stopped batches of a unit that nobody has sealed yet, those stopped first."""
-    found = select(Batch).where(Batch.unit_id == unit_id, Batch.held_at.is_not(None), Batch.sealed_at.is_(None))
-    return list(session().scalars(found.order_by(Batch.held_at, Batch.id).limit(limit)))
+def count_open_holds(unit_id: int) -> int:
+    """Count the stopped batches of a unit that nobody has sealed yet."""
+    found = select(func.count(Batch.id)).where(Batch.unit_id == unit_id, Batch.held_at.is_not(None))
+    return session().scalar(found.where(Batch.sealed_at.is_(None))) or 0

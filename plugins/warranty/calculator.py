@@ -17,7 +17,7 @@ from core.sdk import Field, InvalidData, clean, clock, current_locale, label_of,
 from core.sdk_web import Screen, form_from_fields
 from plugins.products import services as products
 
-from . import cover, plans, pricing, rights, rules_fees, tariffs, values
+from . import cover, decisions, plans, pricing, rights, rules_fees, tariffs, values
 from .fee_clauses import SHEETS
 from .pricing import Basis
 from .values import PricedLine
@@ -96,7 +96,8 @@ def calculator() -> ResponseReturnValue:
 
 def fields_for(unit_id: int, raw: Mapping[str, Any]) -> list[Field]:
     """Return the fields of the form; what only a competitor's product needs is asked for such a one."""
-    competitor = _is_competitor(unit_id, str(raw.get("product_class") or ""), _item(unit_id, raw.get("serial")))
+    chosen, item = str(raw.get("product_class") or ""), _item(unit_id, raw.get("serial"))
+    competitor = decisions.competitor_of(unit_id, chosen, item)
     plan = [replace(one, options={}) if one.name in _COMPETITORS else one for one in PLAN_FIELDS]
     return [*_HEAD, *(one for one in plan if competitor or one.name not in _COMPETITORS)]
 
@@ -136,7 +137,7 @@ def _basis(unit_id: int, given: Mapping[str, Any], item: Any, at: datetime) -> B
         result=result,
         product_class=number,
         category=plans.category_of(item),
-        is_competitor=_is_competitor(unit_id, number, item),
+        is_competitor=decisions.competitor_of(unit_id, given.get("product_class") or "", item),
         decision_clause=clause,
     )
 
@@ -152,12 +153,6 @@ def _result_today(item: Any, at: datetime) -> tuple[str, str]:
 
 def _item(unit_id: int, serial: Any) -> Any:
     return products.find_item(unit_id, serial) if serial else None
-
-
-def _is_competitor(unit_id: int, number: str, item: Any) -> bool:
-    if number:
-        return number in products.competitor_numbers(unit_id)
-    return item is not None and products.is_competitor(item.sold_class)
 
 
 def _check_sheet(given: Mapping[str, Any], basis: Basis, at: datetime, unit_id: int) -> None:

@@ -153,12 +153,19 @@ def is_competitor(record: Record) -> bool:
 
 
 def _is_competitor(record: Record, item: Any) -> bool:
-    chosen = getattr(case_of(record), "product_class", "")
+    return competitor_of(record.unit_id, str(getattr(case_of(record), "product_class", "")), item)
+
+
+def competitor_of(unit_id: int, chosen: str, item: Any) -> bool:
+    """Tell whether an item, or none, of the class number staff chose ("" for none) is a competitor's product.
+
+    A number may stand for several classes (4.2 of R13 and R18): where the item has that number, its own class says.
+    """
     if item is not None and item.sold_class:
-        known = products.class_number(record.unit_id, item.sold_class)
+        known = products.class_number(unit_id, item.sold_class)
         if not chosen or known == chosen:
             return products.is_competitor(item.sold_class)
-    return bool(chosen) and chosen in products.competitor_numbers(record.unit_id)
+    return bool(chosen) and chosen in products.competitor_numbers(unit_id)
 
 
 def deemed_by(record: Record, at: datetime) -> str:

@@ -237,7 +237,7 @@ def _check_number(record: Record, number: str, name: str) -> None:
     if not re.fullmatch(r"[0-9A-Z-]{6,40}", number):
         raise InvalidData({name: _l("An invoice number has at least 6 digits and letters")})
     # Whoever enters the same number at this moment waits here.
-    session().execute(select(Unit.id).where(Unit.id == record.unit_id).with_for_update())
+    session().execute(select(Unit.id).where(Unit.id == record.unit_id).with_for_update(key_share=True))
     twin = select(Record.number).join(Invoice, Invoice.id == Record.id).where(Invoice.unit_id == record.unit_id)
     same = (Invoice.invoice_number == number) | (Invoice.red_number == number)
     found = session().scalar(twin.where(same).limit(1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -205,11 +204,3 @@ def cents(column: Any) -> Any:
 def yuan_of(found: Any) -> Decimal:
     """Return cents from the database as yuan."""
     return Decimal(int(found or 0)).scaleb(-2)
-
-
-def by_customer(rows: Iterable[Owed]) -> dict[int | None, list[Owed]]:
-    """Group charges by the customer of their record."""
-    found: dict[int | None, list[Owed]] = defaultdict(list)
-    for one in rows:
-        found[one.customer_id].append(one)
-    return found

@@ -59,7 +59,3 @@ def _state(record: Record) -> Any:
 
 def _url(record: Record) -> str:
     return page_url("record.page", record_id=record.id)
-
-
-def _item_url(item_id: int) -> str:
-    return page_url("products_item.details_view", id=item_id)

@@ -21,6 +21,7 @@ from core.sdk import (
     Field,
     Guard,
     InvalidData,
+    NotFound,
     Record,
     RecordType,
     State,
@@ -291,7 +292,10 @@ def about(unit_id: int, case_id: object, customer_id: object) -> tuple[Record | 
         if customer_id and int(str(customer_id)) != case.customer_id:
             raise InvalidData({"customer_id": _l("The case is another customer's")})
         return case, case.customer_id
-    return None, fetch(Customer, customer_id).id
+    customer = fetch(Customer, customer_id)
+    if customer.unit_id != unit_id:  # also one that the actor may see, as a customer of another unit
+        raise NotFound()
+    return None, customer.id
 
 
 def open_of(unit_id: int, case: Record | None, customer_id: int | None) -> list[ledger.Owed]:

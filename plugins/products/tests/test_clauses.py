@@ -247,7 +247,8 @@ def test_a_batch_is_stopped_once_with_a_reason_by_who_may(office: Office) -> Non
         hold(office, "again")
     with scene.staff(office.unit):
         assert the_batch(office).hold_reason == "控制板批量故障"
-        assert [one.number for one in shipping.open_holds(office.unit.id)] == ["B1"]
+        assert shipping.count_open_holds(office.unit.id) == 1
+        assert the_batch(office).number == "B1" and the_batch(office).sealed_at is None
 
 
 def test_the_page_of_a_stopped_batch_says_since_when_and_how_it_stands(office: Office, app: Flask) -> None:
@@ -321,6 +322,10 @@ def test_a_file_of_five_parts_fills_over_time(office: Office) -> None:
         do(office, lambda item: product_file.add_entry(item, entry))
         survey = {"kind": "survey", "on": "2027-03-17", "score": "5"}
         do(office, lambda item: product_file.add_entry(item, survey))
+        assert lacking(office) == []
+        # What later entries push off the page is in the file all the same.
+        many = [{**entry, "text": f"第 {number} 次"} for number in range(product_file.SHOWN)]
+        do(office, lambda item: [product_file.add_entry(item, one) for one in many])
         assert lacking(office) == []
 
 

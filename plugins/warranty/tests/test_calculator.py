@@ -68,6 +68,15 @@ def test_a_visit_is_shown_line_by_line_with_its_clauses(app: Any, locale: str) -
     assert 'value="860"' in answer.text and "P-1，1" in answer.text
 
 
+def test_a_number_of_two_classes_means_the_class_of_the_item(sqlite_app: Any) -> None:
+    desk = make_shop(sqlite_app, *R13, "R13-4.1", "R13-4.2", "R18-4.1")
+    add_item(desk.unit, "AGENT-1", sold_class="agent")
+    add_item(desk.unit, "RIVAL-1", sold_class="competitor")
+    client = signed_in(sqlite_app, desk)
+    assert 'name="price"' not in ask(client, serial="AGENT-1").text
+    assert 'name="price"' in ask(client, serial="RIVAL-1").text
+
+
 def test_it_writes_nothing(sqlite_app: Any) -> None:
     client = signed_in(sqlite_app, make_shop(sqlite_app, *R13))
     tables = ("core_charge", "core_record", "warranty_quote", "core_audit")

@@ -29,7 +29,7 @@ from plugins.warranty import ledger, receipts, rights
 from plugins.warranty.models import Receipt
 from plugins.warranty.tests.scene_money import ALL, NOVEMBER, Place, make_place
 from tests import casework
-from tests.helpers import current
+from tests.helpers import current, in_scope
 
 
 @pytest.fixture
@@ -106,6 +106,14 @@ def test_charges_of_others_are_not_paid(place: Place, app: Any) -> None:
     with stranger.acting(), pytest.raises(NotFound):
         customer = place.customer_of(mine)
         receipts.register(stranger.unit.id, {"customer_id": customer, "amount": "1", "means": "cash"})
+
+
+def test_a_customer_of_another_unit_is_not_this_ones(place: Place) -> None:
+    """Also for who works in both: money and invoices stay in the customer's unit."""
+    other = make_place()
+    customer = other.customer_of(other.case("70"))
+    with in_scope([place.unit, other.unit], ALL, place.collector), pytest.raises(NotFound):
+        receipts.about(place.unit.id, None, customer)
 
 
 def test_from_a_customers_account_all_their_cases_are_paid(place: Place) -> None:
