@@ -394,8 +394,8 @@ def test_a_serial_of_another_unit_is_unknown_by_every_way(client: Any) -> None:
         perform(key, "classify", {"nature": "repair", "urgency": "normal"})
         with pytest.raises(Refused):
             perform(key, "warranty:decide", {"cause": "quality"})
-    page = client.get(f"/records/{key}").text
-    assert "2027-06-01" not in page
+    page = client.get(f"/admin/record/{key}")
+    assert page.status_code == 200 and "2027-06-01" not in page.text
 
 
 def test_recomputing_gives_the_same_clocks(app: Flask) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from core.kernel import clock
 from core.rules.approval_gate import ask_for, wanted_for
-from core.sdk import InvalidData, NotFound, Refused, fetch_visible
+from core.sdk import InvalidData, NotFound, Record, Refused, fetch_visible, perform
 from plugins.warranty import contracts, fee_clauses, prices, values
 
 from .scene_fees import PART, TRIP, lines, make_shop, set_class
@@ -340,6 +340,22 @@ def test_all_lines_are_worked_out_once_for_a_step(sqlite_app: Any, monkeypatch: 
 
 
 # --- contracts ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.clause("R14-5.4.5")
+def test_the_price_of_a_contract_in_force_is_quoted_in_place_of_the_list(sqlite_app: Any) -> None:
+    desk = make_shop(sqlite_app, "R14-5.4.5", "R07-6.2")
+    key = desk.case()
+    day = MONDAY.date().isoformat()
+    with desk.acting() as work:
+        customer = str(work.get_one(Record, key).customer_id)
+        raw = {"name": "框架合同", "customer_id": customer, "content": "维修", "prices": "P-1 = 880"}
+        made = contracts.register(desk.unit.id, raw).id
+        perform(made, "sign", {"signed_on": day})
+        perform(made, "start", {"starts_on": day, "ends_on": "2027-03-01"})
+    desk.do(key, "warranty:quote", {"means": "part_only", "parts": "P-1, 2", "freight": "40"})
+    found = {code: (of, amount) for code, of, amount in lines(desk, key)}
+    assert found["material"] == ("R14-5.4.5", D(1760))
 
 
 @pytest.mark.clause("R14-5.4.3")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from datetime import timedelta
 from typing import Any
 
@@ -196,6 +198,10 @@ def test_the_papers_are_printed(sqlite_app: Any, language: str) -> None:
             given = {"form": form, "subject": subject, "id": row, "locale": language}
             answer = desk.client.post("/admin/printing/preview", data=given)
             assert answer.data.startswith(b"%PDF"), answer.text[:2000]
+            if form == "warranty.receipt" and shutil.which("pdftotext"):
+                done = subprocess.run(["pdftotext", "-", "-"], input=answer.data, capture_output=True, check=True)
+                said = "".join(done.stdout.decode().split())
+                assert ("不是发票" if language == "zh" else "notaninvoice") in said
             denied = desk.of(ALL - {rights.MONEY}).post("/admin/printing/preview", data=given)
             assert denied.status_code in (403, 404)
 
