@@ -142,6 +142,13 @@ class Coverage(UnitScoped, Base):
         Index("ix_warranty_coverage_record", "record_id", "id"),
         Index("ix_warranty_coverage_list", "unit_id", "id"),
         Index(
+            "ix_warranty_coverage_review",
+            "unit_id",
+            "id",
+            sqlite_where=text("current AND to_review"),
+            postgresql_where=text("current AND to_review"),
+        ),
+        Index(
             "uq_warranty_coverage_current",
             "record_id",
             unique=True,
@@ -339,6 +346,13 @@ class Quote(UnitScoped, Base):
     __table_args__ = (
         Index("ix_warranty_quote_record", "record_id", "id"),
         Index("ix_warranty_quote_list", "unit_id", "id"),
+        Index(
+            "ix_warranty_quote_waiting",
+            "unit_id",
+            "state",
+            sqlite_where=text("current"),
+            postgresql_where=text("current"),
+        ),
         UniqueConstraint("unit_id", "number"),
         Index(
             "uq_warranty_quote_current",
@@ -394,7 +408,11 @@ class Receipt(UnitScoped, Base):
         "payer_name": _l("Paid by"),
         "reference": _l("Reference"),
     }
-    __table_args__ = (ForeignKeyConstraint(*_DETAIL), Index("ix_warranty_receipt_collector", "collector_id", "id"))
+    __table_args__ = (
+        ForeignKeyConstraint(*_DETAIL),
+        Index("ix_warranty_receipt_collector", "collector_id", "id"),
+        Index("ix_warranty_receipt_list", "unit_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     amount: Mapped[Decimal] = mapped_column(Numeric(14, 2))
@@ -454,6 +472,8 @@ class Invoice(UnitScoped, Base):
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
         Index("ix_warranty_invoice_number", "unit_id", "invoice_number"),
+        Index("ix_warranty_invoice_red", "unit_id", "red_number"),
+        Index("ix_warranty_invoice_list", "unit_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
@@ -518,7 +538,7 @@ class Contract(UnitScoped, Base):
         "ends_on": _l("Valid until"),
         "prices": _l("Agreed prices"),
     }
-    __table_args__ = (ForeignKeyConstraint(*_DETAIL),)
+    __table_args__ = (ForeignKeyConstraint(*_DETAIL), Index("ix_warranty_contract_list", "unit_id", "id"))
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(String(120))

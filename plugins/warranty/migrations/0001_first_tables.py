@@ -329,6 +329,17 @@ def upgrade() -> None:
     with op.batch_alter_table('warranty_receipt_line', schema=None) as batch_op:
         batch_op.create_index('ix_warranty_receipt_line', ['charge_id'], unique=False)
 
+    for table in ('contract', 'invoice', 'receipt'):
+        op.create_index(f'ix_warranty_{table}_list', f'warranty_{table}', ['unit_id', 'id'])
+    op.create_index('ix_warranty_invoice_red', 'warranty_invoice', ['unit_id', 'red_number'])
+    for name, table, columns, where in (
+        ('review', 'coverage', ['unit_id', 'id'], 'current AND to_review'),
+        ('waiting', 'quote', ['unit_id', 'state'], 'current'),
+    ):
+        some = sa.text(where)
+        op.create_index(
+            f'ix_warranty_{table}_{name}', f'warranty_{table}', columns, sqlite_where=some, postgresql_where=some
+        )
     # ### end Alembic commands ###
 
 
