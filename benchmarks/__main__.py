@@ -10,6 +10,7 @@ import argparse
 from core.kernel import exporting
 
 from . import (
+    agents,
     api,
     clocks,
     compliance,
@@ -40,9 +41,10 @@ def main() -> None:
     parser.add_argument("--notices", type=int, default=10_000, help="notices taken up and mailed")
     parser.add_argument("--documents", type=int, default=1000, help="service records that are printed")
     parser.add_argument("--messages", type=int, default=2000, help="messages of the outbox")
+    parser.add_argument("--settled", type=int, default=100_000, help="lines of a month that is settled")
     parser.add_argument(
         "--only",
-        default="create,api,lists,import,export,start,hooks,clocks,steps,obligations,compliance,replay,notices,documents,outbox,warranty,quoting",
+        default="create,api,lists,import,export,start,hooks,clocks,steps,obligations,compliance,replay,notices,documents,outbox,warranty,quoting,agents",
     )
     args = parser.parse_args()
     parts = set(args.only.split(","))
@@ -121,6 +123,10 @@ def run(kind: str, args: argparse.Namespace, parts: set[str]) -> None:
     if "quoting" in parts:
         with scene(kind) as place:
             show(quoting.measure(place))
+    if "agents" in parts:
+        with scene(kind) as place:
+            for line in agents.measure(place, args.settled, agents=500):
+                print(line, flush=True)
     if "replay" in parts:
         with scene(kind) as place:
             seconds, raw, grown = replay.measure(place, args.replayed)

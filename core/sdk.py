@@ -3,10 +3,12 @@
 from core.cases.models import Case
 from core.customers.identity import read_company_code
 from core.customers.models import Customer, CustomerAddress, CustomerContact, CustomerPhone
+from core.customers.phones import read_phone
+from core.customers.services import BAD_EMAIL, valid_email
 from core.customers.services import on_erase as on_customer_erased
 from core.customers.services import summary as customer_summary
 from core.documents import services as documents
-from core.kernel import clock, jobs, search
+from core.kernel import clock, exporting, jobs, search, sheets
 from core.kernel.access import may, require
 from core.kernel.audit import record_audit
 from core.kernel.database import (
@@ -50,6 +52,7 @@ from core.kernel.numbering import draw
 from core.kernel.outbox import publish
 from core.kernel.sheets import Column as SheetColumn
 from core.mail import outgoing as mails
+from core.records.attachments import attach
 from core.records.engine import (
     Step,
     answered_before,
@@ -63,12 +66,14 @@ from core.records.engine import (
     perform,
     record_fact,
     remember_answer,
+    sees_inside,
     tell_of_fact,
 )
 from core.records.models import OPEN_CATEGORIES, Attachment, Fact, Link, Record
 from core.records.services import notify
 from core.records.types import RecordType
 from core.records.workflow import (
+    NOT_CONCERNED,
     RESUME,
     FactKind,
     Guard,
@@ -101,15 +106,20 @@ from core.rules.kinds import (
     ScheduleRule,
     ServiceRule,
 )
+from core.rules.obligation_models import Obligation
 from core.rules.unit_calendars import calendar_for
+from core.tasks.services import open_task
 from core.units.facts import local_day
 from core.units.models import Setting, Stage, Unit
 from core.units.settings import SettingSpec, setting
 from core.units.switches import enabled_plugins, enabled_since
+from core.users import services as accounts
 from core.users.models import Position, User
 from core.users.permissions import Permission
 
 __all__ = [
+    "BAD_EMAIL",
+    "NOT_CONCERNED",
     "OPEN_CATEGORIES",
     "RESUME",
     "AdminEntry",
@@ -150,6 +160,7 @@ __all__ = [
     "Link",
     "NotAllowed",
     "NotFound",
+    "Obligation",
     "Panel",
     "PenaltyRule",
     "Periodic",
@@ -187,12 +198,14 @@ __all__ = [
     "Work",
     "Workflow",
     "WorkflowExtension",
+    "accounts",
     "add_months",
     "after_commit",
     "answered_before",
     "append_fact",
     "approvals",
     "ask",
+    "attach",
     "calendar_for",
     "charges",
     "clean",
@@ -209,6 +222,7 @@ __all__ = [
     "enabled_plugins",
     "enabled_since",
     "excuses",
+    "exporting",
     "fetch",
     "fetch_visible",
     "holds",
@@ -225,11 +239,13 @@ __all__ = [
     "notify",
     "on_customer_erased",
     "on_refusal",
+    "open_task",
     "penalties",
     "perform",
     "publish",
     "read_company_code",
     "read_id",
+    "read_phone",
     "record_audit",
     "record_fact",
     "remember_answer",
@@ -238,11 +254,14 @@ __all__ = [
     "require_clause",
     "rmb",
     "search",
+    "sees_inside",
     "session",
     "setting",
+    "sheets",
     "speaking",
     "system_scope",
     "tell_of_fact",
     "transaction",
     "uuid7",
+    "valid_email",
 ]

@@ -1,5 +1,6 @@
 """The public face of the core for plugins' screens: base views, lists, forms, and the present unit."""
 
+from core.admin.cases.words import state_badge
 from core.admin.forms import FieldsForm, form_from_fields
 from core.admin.listing import (
     BulkAction,
@@ -43,4 +44,5 @@ __all__ = [
     "label_action",
     "may_here",
     "page_url",
+    "state_badge",
 ]

@@ -18,6 +18,7 @@ from core.kernel.clock import now
 from core.records.models import Record
 from core.rules.charge_models import Charge
 from core.users.models import ApiToken
+from plugins.agents.models import Agent, Contract, OldPart, Payment, Seller, Statement, StatementLine
 from plugins.products.models import Item, Model
 from plugins.warranty.models import Invoice, PartPrice, Quote, Receipt, Tariff, Term
 from tests.api_scene import API, Asker, token_of
@@ -37,6 +38,13 @@ COLLECTIONS = {
     "quotes": Quote,
     "receipts": Receipt,
     "invoices": Invoice,
+    "contracts": Contract,
+    "payments": Payment,
+    "sellers": Seller,
+    "statement-lines": StatementLine,
+    "statements": Statement,
+    "old-parts": OldPart,
+    "agents/agents": Agent,
 }
 
 

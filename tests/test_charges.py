@@ -578,3 +578,37 @@ def _waive(charge, amount):
 
 def _adjust(charge, amount):
     charges.adjust(charge, amount, "理由")
+
+
+# --- for services that settle with a payer ---------------------------------------------------------
+
+
+def test_a_service_corrects_what_one_payer_owes_and_no_other(office):
+    key = office.new_case()
+    [one] = propose(office, key, line("100", "agent", ref="A"))
+    with office.at_desk(), transaction():
+        charges.move(one, "post")
+        charges.propose(record_of(key), VISIT, "test", [line("100", "agent", ref="B")])
+    with in_scope(office.unit, (), office.desk), transaction():
+        moved = charges.lines_of(key)[-1]
+        assert (moved.payer_ref, moved.amount) == ("B", Decimal("100.00"))
+        made = charges.correct(moved, Decimal("-30"), "复核")
+        assert (made.payer_ref, made.amount, made.adjusts_id) == ("B", Decimal("-30.00"), one)
+        assert charges.correct(moved, Decimal(0), "复核") is None
+        for change, reason in (("-71", "复核"), ("-1", " "), ("NaN", "复核")):
+            with pytest.raises(InvalidData):
+                charges.correct(moved, Decimal(change), reason)
+
+
+def test_a_line_is_settled_without_its_corrections_where_these_are_paid_apart(office):
+    key = office.new_case()
+    [one] = propose(office, key, line("100", "agent", ref="A"))
+    with office.at_desk(), transaction():
+        charges.move(one, "post")
+        charges.adjust(one, "60", "复核")
+        row, part = charges.lines_of(key)
+        charges.settle(row, alone=True)
+        assert (row.state, part.state) == (SETTLED, POSTED)
+        charges.unsettle(row, alone=True)
+        charges.settle(row)
+        assert (row.state, part.state) == (SETTLED, SETTLED)

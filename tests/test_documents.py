@@ -144,7 +144,9 @@ def test_who_may(office: Office) -> None:
     with in_scope(make_unit(), ALL, stranger), pytest.raises(NotFound):
         issue("case_record", record_id, "zh")
     office.do(record_id, "forward", "contact", "classify", "assign")
-    with office.on_the_road():
+    with office.on_the_road(), pytest.raises(NotAllowed):
+        issue("case_record", record_id, "zh")  # an assignee of another company prints nothing
+    with office.on_the_road("case.view"):
         row_id = issue("case_record", record_id, "zh").id  # the assignee needs the paper on the way
         customer_id = session().get_one(Record, record_id).customer_id
         with pytest.raises((NotFound, NotAllowed)):

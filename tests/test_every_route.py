@@ -43,6 +43,7 @@ from core.rules.obligation_models import Obligation
 from core.units.models import Stage, Unit
 from core.users.models import Position, SavedView, User, UserPosition
 from core.users.permissions import all_permissions
+from plugins.agents.models import Agent, Contact, Order, Payment, Statement, StatementLine
 from tests.casework import INTAKE, make_office
 from tests.helpers import as_system, in_scope, login, make_unit, make_user, switch_on
 
@@ -87,6 +88,15 @@ OF_ALL = {
     "regulations.clause",
     "clause_settings.history",
     "clause_settings.set_view",
+}
+# The parts of addresses that name a row of a plugin's.
+ROWS = {
+    "agent_id": Agent,
+    "contact_id": Contact,
+    "line_id": StatementLine,
+    "order_id": Order,
+    "payment_id": Payment,
+    "statement_id": Statement,
 }
 BOOKKEEPING = ("core_user_session", "core_sign_in_try")
 BAD_IDS = ["1" + "0" * 30, "%00", "²", "abc", "-1", "0", "%ff", "..%2f..%2fetc", "9" * 5000]
@@ -262,6 +272,9 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         for model in scene.models().values():
             if work.scalars(_rows_of(model, scene.unit)).first() is None:
                 _make_row(work, model, scene.unit)
+        for name, model in ROWS.items():
+            row = work.scalars(_rows_of(model, scene.unit)).first() or _make_row(work, model, scene.unit)
+            scene.parts[name] = str(row.id)
         held = work.scalars(select(UserPosition.id).where(UserPosition.user_id == scene.boss.id)).one()
         stage = work.scalars(select(Stage.id).where(Stage.unit_id == scene.unit.id)).one()
         notice = work.scalars(select(Notice.id)).first()

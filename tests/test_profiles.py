@@ -128,7 +128,8 @@ def test_a_profile_sets_a_unit_up_and_says_what_is_missing(app: Flask) -> None:
     assert done == seen
     assert on(unit, "R18-7.1.3b") and not on(unit, "R01-5.2b") and not on(unit, "R17-7.1.3b")
     assert {one.id for one in done.switched_on} == {c for c, holds, *_ in versions(unit) if holds}
-    assert "agents" in done.missing_plugins and done.missing_clauses["agents"] == 5
+    assert "agents" not in done.missing_plugins and "field" in done.missing_plugins
+    assert done.missing_clauses["field"] == 19
     assert "sla.exceptions" in done.missing_settings
     with reading():
         assert setting(unit.id, "case.signature_rule") == "signature"

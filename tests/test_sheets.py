@@ -219,3 +219,16 @@ def test_any_bytes_are_read_or_refused_with_a_message(content: bytes, tmp_path: 
         list(sheets.open_sheet(path).rows())
     except InvalidData as refused:
         assert refused.errors["file"]
+
+
+def test_rows_with_formulas_are_told_by_sheet(tmp_path: Path) -> None:
+    path = tmp_path / "formulas.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        first, second = book.add_worksheet("a"), book.add_worksheet("b")
+        first.write_row(0, 0, ["=1", "Name", 5])
+        second.write_row(0, 0, ["Number", "Name"])
+        second.write_formula(2, 1, "=1+1", None, 2)
+        second.write_formula("C5", "=SUM(A1:A2)", book.add_format({"bold": True}), 3)
+    one = sheets.open_sheet(path)
+    assert [sheets.formula_rows(sheet) for sheet in one.siblings()] == [{1}, {3, 5}]
+    assert not sheets.formula_rows(sheets.open_sheet(written(tmp_path / "a.csv", "甲,=1\n".encode())))

@@ -23,7 +23,7 @@ from core.rules.effective import holds
 from core.units.facts import local_day
 from core.units.settings import setting
 from core.users.positions import choices as position_choices
-from core.users.services import holders, staff_of
+from core.users.services import holders, staff_of, who_may
 
 from . import settings as _declared  # noqa: F401 - declares what the guards ask for
 from . import vocabulary as words
@@ -348,6 +348,10 @@ def _chase(step: Step) -> None:
 
 
 def _reopen(step: Step) -> None:
+    """Somebody of another company has done, or lost, what was passed to them; it is assigned anew."""
+    assignee = step.record.assignee_id
+    if assignee is not None and not who_may("case.view", step.record.unit_id, (assignee,)):
+        step.record.assignee_id = None
     step.detail.result_sent_at = None
     step.detail.confirmed_by = ""
 

@@ -3,7 +3,7 @@
 ``begin(unit_id, rng)``: the unit's first day, before any case: clauses, settings, prices.
 ``received(record, rng)``: a case has just been registered.
 ``before(record, step, play, rng)``: before a step of a case. False leaves it as it stands, its story ends here.
-``fill(unit_id, rng)``: when all cases are played.
+``fill(unit_id, play, rng)``: when all cases are played.
 """
 
 from __future__ import annotations
@@ -49,11 +49,17 @@ class Guests:
 
     def begin(self) -> None:
         """Let every unit with plugins have its first day."""
-        self._everywhere("begin")
+        for unit_id, team in self.teams.items():
+            for part in self._parts(unit_id, "begin"):
+                with self.act_as(team.pick(self.rng, "lead").id):
+                    part(unit_id, self.rng)
 
     def fill(self) -> None:
         """Let plugins add what stands beside the cases."""
-        self._everywhere("fill")
+        for unit_id, team in self.teams.items():
+            for part in self._parts(unit_id, "fill"):
+                with self.act_as(team.pick(self.rng, "lead").id):
+                    part(unit_id, self._play(unit_id), self.rng)
 
     def received(self, record: Record) -> None:
         """Tell that a case was registered."""
@@ -62,15 +68,11 @@ class Guests:
 
     def before(self, record: Record, step: str) -> bool:
         """Tell that a step comes next; answer whether the story of the case goes on."""
-        play = Play(self.now, lambda position: self._someone(record.unit_id, position))
-        parts = self._parts(record.unit_id, "before")
+        play, parts = self._play(record.unit_id), self._parts(record.unit_id, "before")
         return all(part(record, step, play, self.rng) is not False for part in parts)
 
-    def _everywhere(self, name: str) -> None:
-        for unit_id, team in self.teams.items():
-            for part in self._parts(unit_id, name):
-                with self.act_as(team.pick(self.rng, "lead").id):
-                    part(unit_id, self.rng)
+    def _play(self, unit_id: int) -> Play:
+        return Play(self.now, lambda position: self._someone(unit_id, position))
 
     def _parts(self, unit_id: int, name: str) -> list[Any]:
         if not self.teams[unit_id].data["plugins"]:

@@ -25,6 +25,9 @@ from .people import Team
 FOLLOWED = "R17"
 # Another regulation lets the company bear all cost.
 LEFT = ("R03-7.1",)
+# What goes with it: agents bear the service of what they sold, and the group settles with them.
+TAKEN_UP = ("R14-5.8.2", "R18-4.2", "R18-5.1.2", "R18-5.1.2b", "R18-5.1.3", "R18-5.2.2", "R22-1.X4")
+VALUES = {"R17-5.1": {"classes": "4.1 4.2"}}
 # A shop sells to consumers, who have rights by law.
 OF_SHOPS = ("SB-1", "SB-2", "SB-3", "SB-7")
 As = Callable[[int], AbstractContextManager[None]]
@@ -54,8 +57,14 @@ def set_clauses(teams: list[Team], now: datetime, act_as: As) -> None:
             reason="客户反映首次答复慢",
         )
         for one in _of_plugins():
+            given = VALUES.get(one.id, {})
             set_clause(
-                head.unit.id, one.id, {}, holds=one.id not in LEFT, starts_on=beginning, reason="集团统一保修与收费"
+                head.unit.id,
+                one.id,
+                given,
+                holds=one.id not in LEFT,
+                starts_on=beginning,
+                reason="集团统一保修与收费",
             )
         set_clause(head.unit.id, "R01-4.4", {"limit": "4"}, starts_on=coming, reason="新年起加快处理")
     for team in teams[1:]:
@@ -68,13 +77,16 @@ def set_clauses(teams: list[Team], now: datetime, act_as: As) -> None:
 def _of_plugins() -> list[Clause]:
     """Return the clauses of plugins that the group takes up or leaves out, as far as they are installed."""
     every = current_rulebook().clauses.values()
-    return [one for one in every if one.plugin and (one.regulation == FOLLOWED or one.id in LEFT)]
+    return [one for one in every if one.plugin and (one.regulation == FOLLOWED or one.id in (*LEFT, *TAKEN_UP))]
 
 
 def _store(unit: Unit, beginning: object) -> None:
     for clause in OF_SHOPS:
         if clause in current_rulebook().clauses:
             set_clause(unit.id, clause, {}, holds=True, starts_on=beginning, reason="门店面向消费者，执行三包")
+    for clause in TAKEN_UP:
+        if clause in current_rulebook().clauses:
+            set_clause(unit.id, clause, {}, holds=False, starts_on=beginning, reason="门店不与代理商结算")
 
 
 def _hotel(unit: Unit, beginning: object) -> None:

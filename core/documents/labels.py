@@ -25,7 +25,7 @@ from core.kernel.extensions import PrintForm
 from core.kernel.fields import Choices
 from core.kernel.ids import read_id
 from core.kernel.settings import Settings
-from core.records.engine import fetch_visible, may_act
+from core.records.engine import fetch_visible, may_read
 from core.records.models import Record
 from core.records.types import record_type, record_types
 from core.units.models import Unit
@@ -200,7 +200,9 @@ def _records(form: PrintForm, wanted: Sequence[str]) -> list[Record]:
     held = {row.id: row for row in session().scalars(select(Record).where(Record.id.in_([k for k in keys if k])))}
     found = [held[key] for key in keys if key in held]
     on = {unit_id: _is_on(form, unit_id) for unit_id in {row.unit_id for row in found}}
-    seen = [row for row in found if may_act(row, "case.view") and may_act(row, form.permission) and on[row.unit_id]]
+    seen = [
+        row for row in found if may_read(row, "case.view") and may_read(row, form.permission) and on[row.unit_id]
+    ]
     if len(seen) < len(keys) or any(form.subject not in ("record", row.type) for row in seen):
         raise NotFound()
     return seen

@@ -27,7 +27,7 @@ from core.kernel.i18n import LOCALES, speaking
 from core.kernel.ids import read_id
 from core.kernel.numbering import draw
 from core.records.attachments import guard, keep, path_of_hash, put
-from core.records.engine import fetch_visible, lock, may_act
+from core.records.engine import fetch_visible, lock, may_read
 from core.records.models import Attachment, Record
 from core.records.types import record_type
 from core.units.facts import local_day, unit_facts
@@ -112,7 +112,7 @@ def offered(thing: Any, subject: str) -> list[PrintForm]:
 
 
 def _may_print(form: PrintForm, thing: Any) -> bool:
-    return may_act(thing, form.permission) if isinstance(thing, Record) else may(form.permission, thing.unit_id)
+    return may_read(thing, form.permission) if isinstance(thing, Record) else may(form.permission, thing.unit_id)
 
 
 def printable(subject: str, subject_id: object) -> tuple[list[PrintForm], Subject]:
@@ -261,9 +261,33 @@ def preview(form: PrintForm, subject_id: object, locale: str, base: str = "") ->
         made = _content(subject, locale, base)
         with speaking(locale):
             made["head"]["foot"] = _("Preview, not issued")
-        content = typeset(form, locale, [made])
-        _log("document.previewed", subject, {"form": form.code, "locale": locale})
-        return content
+        return _shown(subject, locale, made)
+
+
+def hand_out(form_code: str, record: Record, locale: str) -> bytes:
+    """Return the PDF of a record's form as things stand, kept nowhere, for people who do not see records.
+
+    The caller has made sure that the actor may have it. It leads to no page of ours. The look-up is logged.
+
+    Raises:
+        NotFound: no such form for this record here. NotPrintable: a character the font has not.
+    """
+    _checked_locale(locale)
+    form = form_of(form_code)
+    if form not in forms_for(record.type, record.unit_id):
+        raise NotFound()
+    with transaction():
+        subject = Subject(form, record, record)
+        made = _content(subject, locale, "")
+        with speaking(locale):
+            made["head"] |= {"foot": _("As of %(day)s", day=local_day(record.unit_id).isoformat()), "link": ""}
+        return _shown(subject, locale, made)
+
+
+def _shown(subject: Subject, locale: str, made: dict[str, Any]) -> bytes:
+    content = typeset(subject.form, locale, [made])
+    _log("document.previewed", subject, {"form": subject.form.code, "locale": locale})
+    return content
 
 
 def _log(action: str, subject: Subject, detail: dict[str, Any]) -> None:
@@ -435,7 +459,7 @@ def fetch_document(document_id: object) -> Document:
             raise NotFound()
         return row
     record = fetch_visible(row.record_id)
-    if not may_act(record, "attachment.view"):
+    if not may_read(record, "attachment.view"):
         raise NotFound()
     require_paper(row, record)
     return row
@@ -458,7 +482,7 @@ def require_paper(row: Document | None, record: Record) -> None:
     if may(PERSONAL, record.unit_id):
         return
     holds_papers = row is not None and row.data.get("data", {}).get("in_full")
-    if row is not None and not holds_papers and may_act(record, _permission_of(row)):
+    if row is not None and not holds_papers and may_read(record, _permission_of(row)):
         return
     raise NotAllowed(PERSONAL)
 

@@ -45,11 +45,15 @@ class InvalidData(AppError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why one action is not allowed now: the reason, and the clause it comes from (or '')."""
+    """Why one action is not allowed now: the reason, and the clause it comes from (or '').
+
+    ``inside``: the reason is the unit's own affair, and not told to people of other companies.
+    """
 
     code: str
     text: Any
     clause: str = ""
+    inside: bool = False
 
 
 class Refused(AppError):

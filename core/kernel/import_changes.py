@@ -248,17 +248,27 @@ class Undone:
     kept: list[Kept] = field(default_factory=list)
 
 
-def undo(import_id: int, along: Along, progress: Callable[[int, int], object] | None = None) -> Undone:
+def undo(
+    import_id: int,
+    along: Along,
+    progress: Callable[[int, int], object] | None = None,
+    *,
+    replaces: Collection[type[Base]] = (),
+) -> Undone:
     """Take back what an import wrote, in the present transaction; drop what was noted of it.
 
     ``along`` names the tables whose rows go with a row, in this order, beside the parts that its relationships
-    delete.
+    delete. ``replaces``: tables in which new rows stand in the place of former ones (one is current, say): they go
+    before those have their former values again.
     """
     plan = _Plan(import_id, along)
     plan.look()
     done = Undone(kept=plan.kept_rows())
     total, count = plan.size(), 0
-    for name, some in (*plan.to_restore(), *plan.to_remove()):
+    first = {model.__tablename__ for model in replaces}
+    removed = list(plan.to_remove())
+    early, late = [one for one in removed if one[0] in first], [one for one in removed if one[0] not in first]
+    for name, some in (*early, *plan.to_restore(), *late):
         act = _restore if name in plan.changed and some[0] in plan.changed[name] else _remove
         outcome = done.restored if act is _restore else done.removed
         act(plan, name, some)

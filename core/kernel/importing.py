@@ -128,7 +128,8 @@ class Importer(ABC):
 
     So that an import can be undone, rows are written through the session or by ``bulk_insert`` (with ids, but for
     the parts of a row given before), a change of a part raises the version of what it belongs to, and nothing is
-    deleted. ``along`` names for a table those whose rows go with its rows at an undo, in their order.
+    deleted. ``along`` names for a table those whose rows go with its rows at an undo, in their order; ``replaces``
+    are tables whose new rows stand in the place of former ones and go before those come back.
     """
 
     key: ClassVar[str]
@@ -137,6 +138,7 @@ class Importer(ABC):
     columns: ClassVar[Sequence[Column]]
     note_labels: ClassVar[Mapping[str, Any]] = {}
     along: ClassVar[import_changes.Along] = {}
+    replaces: ClassVar[Sequence[type[Base]]] = ()
 
     @abstractmethod
     def check_rows(self, unit_id: int, rows: Sequence[Row], memory: dict[str, Any]) -> list[Plan]:
@@ -596,7 +598,7 @@ def _undo(kind: Importer, run_id: int, progress: Progress | None) -> None:
         run = fetch(ImportRun, run_id)
         unit_id, kept_file = run.unit_id, _kept_file(run)
         with summarised():
-            outcome = import_changes.undo(run_id, kind.along, tell)
+            outcome = import_changes.undo(run_id, kind.along, tell, replaces=kind.replaces)
             kind.undone(unit_id, outcome.removed, outcome.restored)
         counts = {
             "removed": sum(map(len, outcome.removed.values())),

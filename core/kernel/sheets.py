@@ -33,6 +33,11 @@ HEADER_WITHIN = 20
 _CHUNK = 1024 * 1024
 _ODS = b"application/vnd.oasis.opendocument.spreadsheet"
 _PLACE = re.compile(rb"""\sr=["']([A-Z]{0,3})(\d{1,9})["']""")
+_FORMULA = re.compile(rb"""<(?:\w+:)?c\s[^>]*\br=["'][A-Z]{1,3}(\d{1,7})["'][^>]*>\s*<(?:\w+:)?f[\s>/]""")
+_SHEET_MARK = re.compile(rb"""<(?:\w+:)?sheet\s[^>]*\b\w+:id=["']([^"']+)["']""")
+_LINK = re.compile(rb"<Relationship\s[^>]*>")
+_LINK_ID = re.compile(rb"""\bId=["']([^"']+)["']""")
+_LINK_TARGET = re.compile(rb"""\bTarget=["']([^"']+)["']""")
 _TOTALS = frozenset({"合计", "总计", "小计", "共计", "总数", "汇总", "total", "sum", "grand total", "subtotal"})
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -231,6 +236,39 @@ def _read_through(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
         raise InvalidData({"file": TOO_MANY_COLUMNS})
     if last_row > 1_048_576 or last_row * width > MAX_CELLS:
         raise InvalidData({"file": TOO_MANY_ROWS})
+
+
+def formula_rows(sheet: Sheet) -> frozenset[int]:
+    """Return the rows (as the user counts them) of an .xlsx sheet that hold a formula; none of other files."""
+    if sheet.encoding or sheet.apart:
+        return frozenset()
+    found: set[int] = set()
+    with zipfile.ZipFile(sheet.path) as archive:
+        member = _table_of(archive, sheet.index)
+        if member is None:
+            return frozenset()
+        with archive.open(member) as source:
+            tail = b""
+            while chunk := source.read(_CHUNK):
+                found.update(int(row) for row in _FORMULA.findall(tail + chunk))
+                tail = chunk[-500:]
+    return frozenset(found)
+
+
+def _table_of(archive: zipfile.ZipFile, index: int) -> str | None:
+    """Return the name of the member that holds the nth worksheet."""
+    try:
+        book, links = archive.read("xl/workbook.xml"), archive.read("xl/_rels/workbook.xml.rels")
+    except KeyError:
+        return None
+    marks = _SHEET_MARK.findall(book)
+    for link in _LINK.findall(links):
+        mark, target = _LINK_ID.search(link), _LINK_TARGET.search(link)
+        if mark and target and index < len(marks) and mark[1] == marks[index]:
+            name = target[1].decode("utf-8", "replace")
+            name = name[1:] if name.startswith("/") else f"xl/{name}"
+            return name if name in archive.namelist() else None
+    return None
 
 
 def _column_number(letters: bytes) -> int:

@@ -34,6 +34,7 @@ from core.records.services import notify, watchers_of
 from core.rules.responsible import head_of
 from core.units.facts import local_day
 from core.units.settings import setting
+from core.users.services import who_may
 
 from . import judge as judging
 from . import outgoing, store
@@ -353,35 +354,57 @@ def _phone_in(text: str) -> str:
 
 
 def add_reply(record_id: int, mail: Mail, judged: Judged) -> Record:
-    """Put what a customer writes on a record's timeline, with the files, and tell whoever works on it."""
+    """Put what a customer writes on a record's timeline, with the files, and tell whoever works on it.
+
+    What somebody else writes to whom we wrote (an agent) is a comment, and not for the customer to see.
+    """
     record = lock(record_id)
     flow = flow_of(record)
     stranger = not takes_part(record, mail)
+    mail.other_party = _is_other_party(record, mail)
     refused = _attach_files(record, judged)
-    kind = flow.fact_kinds.get("customer_reply") or flow.fact_kinds["comment"]
+    kind = flow.fact_kinds["comment"]
+    if not mail.other_party:
+        kind = flow.fact_kinds.get("customer_reply", kind)
     data: dict[str, Any] = {"mail": mail.id}
     if stranger:
         data["unknown_sender"] = True
     at = min(clock.now(), max(mail.at, record.received_at))
     note = _short(judged.said or str(_("(The mail has no text)")), LONGEST_NOTE)
-    fact = append_fact(record, kind, at=at, data=data, note=note, visible=True)
+    fact = append_fact(record, kind, at=at, data=data, note=note, visible=not mail.other_party)
     session().flush()
     tell_of_fact(record, fact)
     _note_refused(record, refused)
     mail.record_id = record.id
-    _tell(record, judged.said)
+    _tell(record, judged.said, "comment" if mail.other_party else "customer_reply")
     return record
 
 
-def _tell(record: Record, text: str) -> None:
-    """Tell the assignee and followers; of what is over, or nobody's, the head of the unit too."""
+def _is_other_party(record: Record, mail: Mail) -> bool:
+    """Tell whether a mail comes from somebody whom we wrote to about a record in place of its customer."""
+    if mail.sender in addresses_of_customer(record):
+        return False
+    wrote = select(Mail.recipients, Mail.message_id).where(
+        Mail.record_id == record.id, Mail.direction == "out", Mail.other_party
+    )
+    rows = session().execute(wrote.order_by(Mail.id.desc()).limit(200)).all()
+    return any(mail.sender in (to or ()) or message in (mail.references or ()) for to, message in rows)
+
+
+def _tell(record: Record, text: str, what: str) -> None:
+    """Tell the assignee and followers; of what is over, or nobody's, the head of the unit too.
+
+    A comment is for those only who see cases here, not for an assignee of another company.
+    """
     people = watchers_of(record.id)
     if record.assignee_id:
         people.add(record.assignee_id)
+    if what == "comment":
+        people = who_may("case.view", record.unit_id, people)
     if not record.assignee_id or record.category in (CLOSED, CANCELLED):
         head = head_of(record.unit_id, local_day(record.unit_id))
         people |= {head} if head is not None else set()
-    notify(record, "customer_reply", people, " ".join(text.split())[:100])
+    notify(record, what, people, " ".join(text.split())[:100])
 
 
 def _attach_files(record: Record, judged: Judged) -> list[str]:

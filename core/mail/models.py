@@ -82,6 +82,8 @@ class Mail(UnitScoped, Base):
     size: Mapped[int] = mapped_column(default=0)
     # Who wrote it, of those that go out; nobody: the system.
     author_id: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+    # To, or from, somebody who is not the customer: an agent, a supplier. Nothing of it counts as theirs.
+    other_party: Mapped[bool] = mapped_column(default=False)
 
     mailbox: Mapped[Mailbox] = relationship()
     record: Mapped[Record | None] = relationship()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import IO, Any
 
 from flask_babel import gettext as _
@@ -15,7 +15,7 @@ from core.documents.services import file_name
 from core.kernel import clock
 from core.kernel.access import require
 from core.kernel.database import current_scope, fetch, session, transaction
-from core.kernel.errors import InvalidData, Refusal, Refused
+from core.kernel.errors import InvalidData, NotAllowed, Refusal, Refused
 from core.kernel.ids import uuid7
 from core.kernel.jobs import Job, Work, enqueue
 from core.notices import kinds, smtp
@@ -27,8 +27,8 @@ from core.records.engine import (
     fetch_visible,
     flow_of,
     lock,
+    may_read,
     remember_answer,
-    require_act,
     tell_of_fact,
 )
 from core.records.models import Fact, Record
@@ -46,6 +46,7 @@ MOST_BYTES = 20 * 1024 * 1024
 LONGEST = 4000
 LOCKED: Select[Any] = select(Mail).with_for_update().execution_options(populate_existing=True)
 NOT_ON_FILE = _l("This address is not on file for the customer")
+_NO_ADDRESS = _l("No e-mail address of the customer is on file")
 _FIRST = ("responded", "contacted", "answered")
 
 
@@ -67,17 +68,31 @@ def mails_of(record: Record, limit: int = 50) -> list[Mail]:
     return list(session().scalars(found))
 
 
+def undelivered(mail_ids: Collection[int]) -> frozenset[int]:
+    """Return which of these mails did not reach anybody: refused by a mail server, or returned."""
+    if not mail_ids:
+        return frozenset()
+    return frozenset(session().scalars(select(Mail.id).where(Mail.id.in_(mail_ids), Mail.state == FAILED)))
+
+
 def addresses_for(record: Record) -> list[str]:
     """Return the addresses a record's customer may be written to: whoever wrote last, then those on file."""
     wrote = select(Mail.sender).where(
-        Mail.record_id == record.id, Mail.direction == "in", Mail.state.in_(("case", "reply"))
+        Mail.record_id == record.id,
+        Mail.direction == "in",
+        Mail.state.in_(("case", "reply")),
+        Mail.other_party.is_(False),
     )
     found = list(session().scalars(wrote.order_by(Mail.id.desc()).limit(20)))
     if record.customer_id is not None:
         own = select(Customer.email).where(Customer.id == record.customer_id)
         contacts = select(CustomerContact.email).where(CustomerContact.customer_id == record.customer_id)
         found += [*session().scalars(own), *session().scalars(contacts)]
-    return list(dict.fromkeys(one.strip().lower() for one in found if one and smtp.is_address(one.strip())))
+    return _usable(found)
+
+
+def _usable(addresses: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(one.strip().lower() for one in addresses if one and smtp.is_address(one.strip())))
 
 
 def reply(
@@ -93,7 +108,7 @@ def reply(
     """
     with transaction():
         record = lock(fetch_visible(record_id).id)
-        require_act(record, "case.handle")
+        _require(record)
         before = answered_before(record.unit_id, key, f"mail.reply:{record.id}", {"to": to, "text": text})
         if before:
             return fetch(Mail, before["mail"])
@@ -122,26 +137,31 @@ def _against_writing(mailbox: Mailbox | None) -> Any:
     return None if smtp.is_set_up() else _l("No mail server is set up")
 
 
-def mail_document(record: Record, paper: Document, text: str, to: str = "") -> Mail:
+def mail_document(
+    record: Record, paper: Document, text: str, to: str = "", *, others: Sequence[str] | None = None
+) -> Mail:
     """Mail an issued paper to a record's customer: to an address on file, the first of them where none is named.
 
+    ``others``: the addresses on file of somebody else whom it goes to instead, an agent say. Such a mail is no word
+    to the customer: it does not go on in their conversation and is no response to them.
     For steps of plugins, which have asked for their own permission; the mail goes out after the transaction.
 
     Raises:
         InvalidData: beside ``to``: no address on file, or another than those; or no mail can be sent from here.
     """
-    known = addresses_for(record)
+    known = addresses_for(record) if others is None else _usable(others)
     to = to.strip().lower() or next(iter(known), "")
     if not to:
-        raise InvalidData({"to": _l("No e-mail address of the customer is on file")})
+        raise InvalidData({"to": _NO_ADDRESS if others is None else _l("No e-mail address of theirs is on file")})
     if to not in known:
-        raise InvalidData({"to": NOT_ON_FILE})
+        raise InvalidData({"to": NOT_ON_FILE if others is None else _l("This address is not on file for them")})
     mailbox = mailbox_of(record)
     against = _against_writing(mailbox)
     if against or mailbox is None:
         raise InvalidData({"to": against})
     content = path_of_hash(paper.sha256).read_bytes()
-    return _queue(record, mailbox, to, text, [(file_name(paper), content, "application/pdf")])
+    files = [(file_name(paper), content, "application/pdf")]
+    return _queue(record, mailbox, to, text, files, other_party=others is not None)
 
 
 def _attached(record: Record, files: Sequence[tuple[str, IO[bytes]]]) -> list[smtp.Attached]:
@@ -182,8 +202,9 @@ def _queue(
     files: Sequence[smtp.Attached],
     *,
     automatic: bool = False,
+    other_party: bool = False,
 ) -> Mail:
-    last = _last_in(record, to)
+    last = _last_in(record, to, other_party=other_party)
     chain = [*(last.references if last else ()), *([last.message_id] if last else [])]
     chain = [one for one in chain if "@" in one and one.isascii() and one.isprintable()][-10:]
     message_id = f"{uuid7().hex}@{mailbox.address.rpartition('@')[2]}"
@@ -215,6 +236,7 @@ def _queue(
         sha256=store.keep(raw),
         size=len(raw),
         author_id=None if automatic else current_scope().actor_id,
+        other_party=other_party,
     )
     session().add(row)
     session().flush()
@@ -227,14 +249,17 @@ def unit_name(unit_id: int) -> str:
     return session().scalars(select(Unit.name).where(Unit.id == unit_id)).one()
 
 
-def _last_in(record: Record, sender: str) -> Mail | None:
-    """Return the mail that is answered: the last of the one written to, else the last of all."""
+def _last_in(record: Record, sender: str, *, other_party: bool) -> Mail | None:
+    """Return the mail that is answered: the last of the one written to, else the last of the customer's side."""
     found = select(Mail).where(
-        Mail.record_id == record.id, Mail.direction == "in", Mail.state.in_(("case", "reply"))
+        Mail.record_id == record.id,
+        Mail.direction == "in",
+        Mail.state.in_(("case", "reply")),
+        Mail.other_party.is_(other_party),
     )
     newest = found.order_by(Mail.id.desc()).limit(1)
     own: Mail | None = session().scalars(newest.where(Mail.sender == sender)).first()
-    return own or session().scalars(newest).first()
+    return own if own or other_party else session().scalars(newest).first()
 
 
 def _subject(record: Record, last: Mail | None) -> str:
@@ -286,7 +311,7 @@ def _sent(unit_id: int, mail_id: int) -> None:
         if row.state == SENT:
             return
         row.state, row.sent_at, row.reason = SENT, clock.now(), row.reason if row.author_id is None else ""
-        if row.author_id is not None and row.record_id is not None:
+        if row.author_id is not None and row.record_id is not None and not row.other_party:
             _tell_timeline(lock(row.record_id), row)
 
 
@@ -340,10 +365,15 @@ def send_again(mail_id: object) -> Mail:
         return row
 
 
+def _require(record: Record) -> None:
+    if not may_read(record, "case.handle"):
+        raise NotAllowed("case.handle")
+
+
 def _locked_for(mail_id: object) -> Mail:
     row = fetch(Mail, mail_id, query=LOCKED)
     if row.record_id is not None:
-        require_act(fetch_visible(row.record_id), "case.handle")
+        _require(fetch_visible(row.record_id))
     else:
         require("mail.handle", row.unit_id)
     return row

@@ -112,7 +112,7 @@ class Delivery(UnitScoped, Base):
 
     user: Mapped[User | None] = relationship()
     robot: Mapped[Robot | None] = relationship()
-    notice: Mapped[Notice | None] = relationship()
+    notice: Mapped[Notice | None] = relationship(Notice)
 
     def __str__(self) -> str:
         return self.subject or self.kind

@@ -22,7 +22,7 @@ from core.kernel.errors import InvalidData, NotAllowed, NotFound
 from core.kernel.fields import normalise
 from core.kernel.settings import Settings
 
-from .engine import append_fact, fetch_visible, flow_of, lock, may_act, require_act
+from .engine import append_fact, fetch_visible, flow_of, lock, may_act, require_act, sees_inside
 from .models import Attachment, Record
 from .types import record_type
 
@@ -157,6 +157,8 @@ def open_attachment(attachment_id: object) -> tuple[Attachment, Path]:
     row = fetch(Attachment, attachment_id)
     record = fetch_visible(row.record_id)
     if not may_act(record, "attachment.view"):
+        raise NotFound()
+    if not sees_inside(record) and row.actor_id != current_scope().actor_id:
         raise NotFound()
     kind = record_type(record.type)
     if kind is not None and kind.files and not may_act(record, kind.files):

@@ -37,6 +37,7 @@ from .workflow import RESUME, FactKind, Transition, Workflow
 
 MAX_DEPTH = 5
 CLOCK_SLACK = timedelta(minutes=5)  # a phone's clock may run a little ahead of the server's
+_OFFICE_FIRST = _l("The office has something to settle first; please ask there")
 
 
 @dataclass
@@ -108,6 +109,27 @@ def may_act(record: Record, permission: str) -> bool:
     return may(permission, record.unit_id) or _is_assignee(record)
 
 
+def sees_inside(record: Record) -> bool:
+    """Tell whether the actor sees what is meant for the unit's own staff.
+
+    An assignee who may not see cases, somebody of another company, sees of a record only what the customer may see
+    and what they did themselves.
+    """
+    return may("case.view", record.unit_id)
+
+
+def may_read(record: Record, permission: str) -> bool:
+    """As ``may_act``, for looking at what is meant for staff: an assignee needs to be one of them."""
+    return may(permission, record.unit_id) or (_is_assignee(record) and sees_inside(record))
+
+
+def _outward(record: Record, refusals: Sequence[Refusal]) -> Sequence[Refusal]:
+    """Return reasons as the actor may read them; of those ``inside`` an outsider is told that there are some."""
+    if not any(one.inside for one in refusals) or sees_inside(record) or not _is_assignee(record):
+        return refusals
+    return [*(one for one in refusals if not one.inside), Refusal("inside", _OFFICE_FIRST)]
+
+
 def require_act(record: Record, permission: str) -> None:
     """Pass if ``may_act``.
 
@@ -151,7 +173,7 @@ def ask(record: Record) -> list[Answer]:
     for transition in sorted(flow.transitions.values(), key=lambda t: (t.weight, t.name)):
         step = Step(record, cast(RecordType, record_type(record.type)), flow, transition, clock.now())
         step.__dict__["detail"] = detail
-        answers.append(Answer(transition, tuple(_refusals(step, asking=True))))
+        answers.append(Answer(transition, tuple(_outward(record, _refusals(step, asking=True)))))
     return answers
 
 
@@ -166,11 +188,13 @@ def perform(
     at: datetime | None = None,
     key: str = "",
     version: int | None = None,
+    permitted: bool = False,
 ) -> Record:
     """Move a record along transition ``name`` with the form input ``raw``.
 
     ``at`` is the business time of the step (default: now; never in the future). ``key`` makes a
-    retry harmless. ``version`` is the record version the user saw.
+    retry harmless. ``version`` is the record version the user saw. ``permitted``: the service that takes the step,
+    because it follows from something else, has asked for its own permission.
 
     Raises:
         NotFound: no such record or transition in this unit.
@@ -185,7 +209,8 @@ def perform(
         if version is not None and version != record.version:
             raise Conflict()
         step = _prepare(record, name, at)
-        _refuse(step, _refusals(step, asking=True))
+        against = _refusals(step, asking=True)
+        _refuse(step, [one for one in against if not (permitted and one.code == "permission")])
         step.values = clean(step.transition.fields, raw, timezone=unit_zone(record))
         if step.values.get("at") is not None:
             step.at = business_time(step.values["at"], record)
@@ -522,7 +547,7 @@ def _refusals(step: Step, *, asking: bool) -> list[Refusal]:
         if record.state not in transition.sources:
             label = step.flow.states[record.state].label
             found.append(Refusal("state", _l("Not possible while the state is “%(state)s”", state=label)))
-        allowed = may(transition.permission, record.unit_id) or (transition.assignee_may and _is_assignee(record))
+        allowed = may(transition.permission, record.unit_id) or _may_as_assignee(step)
         if not (allowed or any(lets(step) for lets in ports.allowances)):
             found.append(Refusal("permission", _l("Your position does not allow this")))
     for guard in transition.guards:
@@ -536,6 +561,12 @@ def _refusals(step: Step, *, asking: bool) -> list[Refusal]:
     return found
 
 
+def _may_as_assignee(step: Step) -> bool:
+    if not (step.transition.assignee_may and _is_assignee(step.record)):
+        return False
+    return not step.transition.inside or sees_inside(step.record)
+
+
 def _is_switched_off(clause: str, unit_id: int) -> bool:
     """A guard that names a clause holds as long as the clause does; one that the rulebook does not know always."""
     return bool(clause) and any(is_off(unit_id, clause) for is_off in ports.clause_is_off)
@@ -547,7 +578,7 @@ def _refuse(step: Step, refusals: Sequence[Refusal]) -> None:
     if any(r.code == "permission" for r in refusals):
         raise NotAllowed(step.transition.permission)
     keep_evidence(step.record, step.transition.name, refusals)
-    raise Refused(refusals)
+    raise Refused(_outward(step.record, refusals))
 
 
 def keep_evidence(record: Record, name: str, refusals: Sequence[Refusal]) -> None:

@@ -17,7 +17,7 @@ from core.units.models import Stage
 from core.users.services import staff_of
 
 from . import ports
-from .engine import Step, append_fact, fetch_visible, flow_of, follow, lock, require_act
+from .engine import Step, append_fact, fetch_visible, flow_of, follow, lock, require_act, sees_inside
 from .models import Fact, Notice, Record, Reminder, Watcher
 
 MENTION = re.compile(r"@([\w.\-]{2,60})")
@@ -68,9 +68,15 @@ ports.effects.append(tell_watchers)
 
 
 def watch(record_id: object, on: bool = True) -> None:
-    """Follow a record, or stop; its changes then reach the user's inbox."""
+    """Follow a record, or stop; its changes and comments then reach the user's inbox.
+
+    Raises:
+        NotAllowed: comments are for the unit's own staff.
+    """
     with transaction() as work:
         record = fetch_visible(record_id)
+        if on and not sees_inside(record):
+            raise NotAllowed("case.view")
         actor = _actor()
         row = work.scalars(select(Watcher).where(Watcher.record_id == record.id, Watcher.user_id == actor)).first()
         if on and row is None:
@@ -93,6 +99,8 @@ def remind(record_id: object, text: str, due_at: datetime, user_id: int | None =
             errors["text"] = _l("Please write something")
         if due_at < clock.now():
             errors["due_at"] = _l("This time has passed")
+        if who != _actor() and not sees_inside(record):
+            raise NotAllowed("case.view")
         if who != _actor() and who not in {u.id for u in staff_of(record.unit_id)}:
             errors["user_id"] = _l("This person does not work in the unit")
         if errors:

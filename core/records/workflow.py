@@ -56,9 +56,14 @@ SHARED_KINDS = (
 )
 
 
+NOT_CONCERNED = "not_concerned"
+
+
 @dataclass(frozen=True)
 class Guard:
     """A condition of a transition. ``check`` answers the reason for refusing, or None.
+
+    ``code`` NOT_CONCERNED: the step has nothing to do with such a record; pages fold it away.
 
     It is asked both before the form is filled (``step.values`` is empty) and when performing;
     a guard that looks at the form sets ``needs_form``.
@@ -92,6 +97,8 @@ class Transition:
     tone: str = ""
     help: Any = ""
     assignee_may: bool = False
+    # Not for an assignee who may not see cases (``sees_inside``): somebody of another company.
+    inside: bool = False
     weight: int = 50
 
 

@@ -11,8 +11,8 @@ from flask_babel import lazy_gettext as _l
 
 from core.kernel import clock
 from core.kernel.database import session, transaction
-from core.kernel.errors import NotFound, Refusal
-from core.records.engine import Step, fetch_visible, flow_of, require_act
+from core.kernel.errors import NotAllowed, NotFound, Refusal
+from core.records.engine import Step, fetch_visible, flow_of, may_read
 from core.records.models import Record
 from core.records.types import RecordType, record_type
 from core.units.switches import enabled_plugins
@@ -56,7 +56,7 @@ def refusals(step: Step, asking: bool) -> Iterator[Refusal]:
     for rule, found in _rules(step):
         missing = None if asking and rule.needs_form else _missing(rule, found, step)
         if missing:
-            yield Refusal("approval", missing, rule.clause)
+            yield Refusal("approval", missing, rule.clause, inside=True)
 
 
 def _rules(step: Step) -> Iterator[tuple[ApprovalRule, Effective]]:
@@ -141,7 +141,8 @@ def ask_for(record_id: object, step: str, clause: str, reason: str, *, key: str 
         if wanted is None:
             raise NotFound(_l("This step needs no agreement now"))
         transition = flow_of(record).transitions[step.partition(".")[2]]
-        require_act(record, transition.permission)
+        if not may_read(record, transition.permission):
+            raise NotAllowed(transition.permission)
         session().flush()
         return approvals.ask(
             record.unit_id,

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ForeignKey, Index, Numeric, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Numeric, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
 from core.kernel.database import Base, BigId, Json, UnitScoped, UtcDateTime
@@ -99,6 +99,15 @@ class Charge(UnitScoped, Base):
         Index("ix_core_charge_record", "record_id", "id"),
         Index("ix_core_charge_unit", "unit_id", "state", "id"),
         Index("ix_core_charge_month", "unit_id", "month", "payer", "id"),
+        # What is to be settled with one payer.
+        Index(
+            "ix_core_charge_payer",
+            "unit_id",
+            "payer_ref",
+            "id",
+            sqlite_where=text("payer_ref <> ''"),
+            postgresql_where=text("payer_ref <> ''"),
+        ),
         # A line is worked out once, however often the step that makes it is tried.
         UniqueConstraint("record_id", "source", "line"),
     )

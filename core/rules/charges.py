@@ -469,14 +469,17 @@ def advance(record: Record, name: str, source: str = "") -> list[Charge]:
         return moved
 
 
-def settle(row: Charge) -> None:
-    """Settle a posted line with its waivers and corrections. For services that have locked its record."""
-    _open_or_settle(row, POSTED, SETTLED)
+def settle(row: Charge, *, alone: bool = False) -> None:
+    """Settle a posted line with its waivers and corrections. For services that have locked its record.
+
+    ``alone``: not what corrects it, which somebody settles by itself.
+    """
+    _open_or_settle(row, POSTED, SETTLED, alone)
 
 
-def unsettle(row: Charge) -> None:
+def unsettle(row: Charge, *, alone: bool = False) -> None:
     """Open a settled line again: what paid it was taken back. For services that have locked its record."""
-    _open_or_settle(row, SETTLED, POSTED)
+    _open_or_settle(row, SETTLED, POSTED, alone)
 
 
 def ask_anew(rows: Iterable[Charge]) -> None:
@@ -487,8 +490,8 @@ def ask_anew(rows: Iterable[Charge]) -> None:
     session().flush()
 
 
-def _open_or_settle(row: Charge, before: str, after: str) -> None:
-    for one in (row, *parts_of(row)):
+def _open_or_settle(row: Charge, before: str, after: str, alone: bool) -> None:
+    for one in (row, *(() if alone else parts_of(row))):
         if one.state == before:
             one.state = after
     session().flush()
@@ -691,6 +694,36 @@ def adjust(charge_id: object, amount: Any, reason: str, *, version: int | None =
         session().flush()
         _tell_changed(row)
         return row
+
+
+def correct(row: Charge, change: Decimal, reason: str) -> Charge | None:
+    """Change by ``change`` (yuan) what the payer of a posted line owes, by an adjusting line in the open month.
+
+    Unlike ``adjust`` it takes an adjusting line too, and leaves alone what other payers owe for the same thing. For
+    services that have asked for their own permission and locked the record. None: nothing changes.
+
+    Raises:
+        InvalidData: no reason, more taken off than is owed, or an amount that no account holds.
+        Refused: the line is not posted, or a plugin has something against it.
+    """
+    if not reason.strip():
+        raise InvalidData({"reason": _l("Please fill this in")})
+    base = row if row.adjusts_id is None else session().get_one(Charge, row.adjusts_id)
+    if base.state not in FIXED:
+        raise Refused([Refusal("charge", _l("Only a posted line is corrected by another line"), row.clause)])
+    wanted: dict[tuple[str, str], Decimal] = {(row.payer, row.payer_ref): exact(change)}
+    for one in _standing(base):
+        if not is_waiver(one):
+            key = (one.payer, one.payer_ref)
+            wanted[key] = wanted.get(key, ZERO) + one.amount
+    if wanted[(row.payer, row.payer_ref)] < 0:
+        raise InvalidData({"amount": _l("At least %(number)s", number=0)})
+    if not change:
+        return None
+    _adjust(base, wanted, {}, base.inputs, reason.strip())
+    session().flush()
+    _tell_changed(base)
+    return next(one for one in reversed(parts_of(base)) if not is_waiver(one))
 
 
 # --- months --------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def refusals(step: Step, asking: bool) -> Iterator[Refusal]:
         found = effective(unit_id, rule.clause, step.at)
         reason = rule.check(step, found.values) if found.holds else None
         if reason:
-            yield Refusal(rule.code, reason, rule.clause)
+            yield Refusal(rule.code, reason, rule.clause, rule.inside)
     if asking:
         return
     yield from _unticked(step, name, enabled)

@@ -101,6 +101,7 @@ class GateRule(Rule):
 
     ``step`` is ``type.transition`` (``case.assign``) or a name that a service passes to ``gates.require_clause``.
     ``needs_form``: it looks at ``step.values`` and is asked only when the form has been filled.
+    ``inside``: the reason is the unit's own affair; an assignee of another company is not told it.
     """
 
     kind = "gate"
@@ -108,6 +109,7 @@ class GateRule(Rule):
     check: Callable[[Step, Values], Any]
     code: str = "clause"
     needs_form: bool = False
+    inside: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import BigInteger, cast, func
 
 from core.kernel.errors import InvalidData
 
@@ -64,6 +65,16 @@ def times(quantity: Decimal, price: Decimal) -> Decimal:
         InvalidData: the product is too large.
     """
     return yuan(quantity * price)
+
+
+def cents(column: Any) -> Any:
+    """Return an amount of the database in whole cents: one database would add fractions as floating point."""
+    return cast(func.round(column * 100), BigInteger)
+
+
+def from_cents(found: Any) -> Decimal:
+    """Return cents from the database (None: nothing to add up) as yuan."""
+    return Decimal(int(found or 0)).scaleb(-2)
 
 
 def _cut(value: Decimal, places: int) -> Decimal:

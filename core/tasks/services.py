@@ -13,7 +13,7 @@ from sqlalchemy import select
 from core.kernel.database import session
 from core.kernel.i18n import LOCALES
 from core.records.engine import create_record, register_done
-from core.records.models import Record
+from core.records.models import OPEN_CATEGORIES, Record
 from core.records.services import notify
 from core.records.types import RecordType
 from core.rules.obligations import current_position
@@ -74,6 +74,18 @@ def create_task(wanted: Wanted) -> Record:
         notify(record, "assigned", [person])
     register_done(record)
     return record
+
+
+def open_task(unit_id: int, clause: str, subject: str, day: date) -> Record | None:
+    """Return a subject's oldest task of a clause that had begun by a day and is still to be done, or None."""
+    found = (
+        select(Record)
+        .join(Task, Task.id == Record.id)
+        .where(Task.unit_id == unit_id, Task.clause == clause, Task.subject == subject, Task.starts_on <= day)
+        .where(Record.category.in_(OPEN_CATEGORIES))
+        .order_by(Task.starts_on, Task.id)
+    )
+    return session().scalars(found.limit(1)).first()
 
 
 def _title(wanted: Wanted, locale: str) -> str:

@@ -115,7 +115,8 @@ POSITIONS: tuple[PositionData, ...] = (
     PositionData("web_operation", "网络运营", "Web operation", _SEE),
     PositionData("engineering", "工程部", "Engineering department", _FIELD),
     PositionData("branch_head", "分公司负责人", "Branch head", (*_LEADER, "unit.settings"), below=True),
-    PositionData("agent", "服务商", "Service partner", ("case.view", "case.handle", "attachment.view")),
+    # People of another company: they see what is assigned to them, and what a plugin shows them of their own.
+    PositionData("agent", "代理商人员", "Agent's staff", ()),
     PositionData("bank_clerk", "柜员", "Bank clerk", _INTAKE),
     PositionData("bank_supervisor", "网点主管", "Bank outlet supervisor", _HEAD),
     PositionData("hotel_front_desk", "前厅", "Hotel front desk", _INTAKE),

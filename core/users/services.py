@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -305,6 +305,48 @@ def end_position(user_position_id: int, last_day: date) -> UserPosition:
     return row
 
 
+def take_back_position(user_id: int, unit_id: int, code: str) -> None:
+    """End a position in a unit after yesterday and sign its holder out everywhere.
+
+    For what gives a position to people of other companies: the caller has checked that it may take it back.
+    """
+    today = local_day(unit_id)
+    held = (
+        select(UserPosition)
+        .join(Position, Position.id == UserPosition.position_id)
+        .where(
+            UserPosition.user_id == user_id,
+            UserPosition.unit_id == unit_id,
+            Position.code == code,
+            or_(UserPosition.valid_to.is_(None), UserPosition.valid_to >= today),
+        )
+    )
+    for row in session().scalars(held).all():
+        # One that would end before its first day never held, and would be in the way of giving it again today.
+        if row.valid_from >= today:
+            session().delete(row)
+        else:
+            row.valid_to = today - timedelta(days=1)
+    end_sessions(user_id)
+    session().flush()
+
+
+def position_codes(user_id: int, unit_id: int) -> frozenset[str]:
+    """Return the codes of the positions a user holds in a unit today or later, or above it where they spread."""
+    line = unit_facts(unit_id).line
+    there = or_(UserPosition.unit_id == unit_id, UserPosition.unit_id.in_(line) & Position.below)
+    found = (
+        select(Position.code)
+        .join(UserPosition, UserPosition.position_id == Position.id)
+        .where(
+            UserPosition.user_id == user_id,
+            there,
+            or_(UserPosition.valid_to.is_(None), UserPosition.valid_to >= local_day(unit_id)),
+        )
+    )
+    return frozenset(session().scalars(found))
+
+
 def _overlapping(user_id: int, start: date, end: date | None) -> Sequence[UserPosition]:
     found = select(UserPosition).where(
         UserPosition.user_id == user_id, or_(UserPosition.valid_to.is_(None), UserPosition.valid_to >= start)
@@ -401,6 +443,19 @@ def actor_positions(unit_id: int) -> frozenset[str]:
         )
         kept[key] = frozenset(session().scalars(found))
     return kept[key]
+
+
+def who_may(code: str, unit_id: int, user_ids: Iterable[int]) -> set[int]:
+    """Return those of some users who hold a permission in the unit today, or above it where it spreads."""
+    there = or_(
+        UserPosition.unit_id == unit_id, UserPosition.unit_id.in_(unit_facts(unit_id).line) & Position.below
+    )
+    found = (
+        select(UserPosition.user_id, Position.permissions)
+        .join(Position, Position.id == UserPosition.position_id)
+        .where(UserPosition.user_id.in_(set(user_ids)), there, *held_on(local_day(unit_id)))
+    )
+    return {user_id for user_id, permissions in session().execute(found) if code in permissions}
 
 
 def staff_of(unit_id: int) -> list[User]:

@@ -2,7 +2,7 @@
 
 The clauses in force and their parameters say so, no company is known here (R13-4.1, R13-4.2, R17-4.1, R18-4.1,
 R19-4.1, R19-4.4). That items sold by agents are 4.2, the partner's 4.2 or 4.3, is how the family of these
-regulations counts; clauses of other plugins rely on it.
+regulations counts, unless a clause of another plugin (``counted_by``) gives them a number.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ OWN_CLAUSES = ("R13-4.1", "R17-4.1", "R18-4.1", "R19-4.1")
 COMPETITOR_CLAUSES = ("R19-4.4", "R13-4.2")
 FAMILY = (*OWN_CLAUSES, *COMPETITOR_CLAUSES)
 _COUNTED: Mapping[str, str] = {fields.AGENT: "4.2", fields.PARTNER: "4.2", fields.PARTNER_SOLD: "4.3"}
+# Clauses of other plugins whose parameter ``class`` numbers a sold class, the more exact one first.
+counted_by: dict[str, tuple[str, ...]] = {}
 # Which clauses give 4.2 and 4.3 a meaning of their own, so that 4.2 is not the competitors' alone.
 _WITH_OTHERS = ("R17-4.1", "R18-4.1", "R19-4.1", "R19-4.4")
 
@@ -31,7 +33,7 @@ def class_number(unit_id: int, sold_class: str) -> str:
         return _number_of(unit_id, OWN_CLAUSES)
     if is_competitor(sold_class):
         return _number_of(unit_id, COMPETITOR_CLAUSES)
-    number = _COUNTED.get(sold_class, "")
+    number = _number_of(unit_id, counted_by.get(sold_class, ())) or _COUNTED.get(sold_class, "")
     if not number or not any(holds(unit_id, one) for one in FAMILY):
         return ""
     # Where competitors are all that 4.2 means, nothing of ours may fall under it.

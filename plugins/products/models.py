@@ -181,7 +181,7 @@ class Item(UnitScoped, Base):
     batch_id: Mapped[int | None] = mapped_column(ForeignKey("products_batch.id"), index=True)
     customer_id: Mapped[int | None] = mapped_column(ForeignKey("core_customer.id"))
     # "own", "agent", or empty while nobody knows or the sources contradict each other.
-    sold_class: Mapped[str] = mapped_column(String(10), default="")
+    sold_class: Mapped[str] = mapped_column(String(12), default="")
     channel: Mapped[str] = mapped_column(String(10), default="")
     seller: Mapped[str] = mapped_column(String(120), default="")
     # Proof of purchase: "yes", "no", or empty when not asked yet.

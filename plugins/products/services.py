@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, or_, select
@@ -31,7 +31,7 @@ from core.sdk import (
 )
 
 from . import fields, history, product_file
-from .classes import class_number, competitor_numbers, is_competitor, sold_class_of
+from .classes import class_number, competitor_numbers, counted_by, is_competitor, sold_class_of
 from .fields import tidy_serial
 from .history import first_deliveries, part_names, parts_in, parts_of, replace_item, swap_part
 from .models import Batch, Category, Flag, Item, ItemPart, KeyPart, Model, ProductRecord
@@ -48,6 +48,7 @@ __all__ = [
     "ItemPart",
     "class_number",
     "competitor_numbers",
+    "counted_by",
     "deliver_item",
     "first_deliveries",
     "is_competitor",
@@ -191,6 +192,37 @@ def serial_of(record: Record) -> str:
     return session().scalar(select(Case.serial_text).where(Case.id == record.id)) or ""
 
 
+class ItemRecord(NamedTuple):
+    """A record that is about an item."""
+
+    item_id: int
+    record_id: int
+    number: str
+    received_at: datetime
+
+
+def item_ids_of_records(record_ids: Sequence[int]) -> dict[int, int]:
+    """Return the items that records are linked to, by record id. One select, of columns only."""
+    if not record_ids:
+        return {}
+    # Without the items' own table: joined, one of the databases begins with all items of the unit.
+    linked = select(ProductRecord.record_id, ProductRecord.item_id).where(ProductRecord.record_id.in_(record_ids))
+    return {row.record_id: row.item_id for row in session().execute(linked)}
+
+
+def records_of_items(item_ids: Sequence[int], since: datetime) -> list[ItemRecord]:
+    """Return the records linked to items that were received since a moment, oldest first. One select."""
+    if not item_ids:
+        return []
+    linked = (
+        select(ProductRecord.item_id, Record.id, Record.number, Record.received_at)
+        .join(Record, Record.id == ProductRecord.record_id)
+        .where(ProductRecord.item_id.in_(item_ids), Record.received_at >= since)
+        .order_by(Record.received_at, Record.id)
+    )
+    return [ItemRecord(*row) for row in session().execute(linked)]
+
+
 def records_of_item(item: Item, *, before: Record | None = None, limit: int = EARLIER_SHOWN) -> list[Record]:
     """Return records about an item, newest first: linked ones and cases that carry its serial number.
 
@@ -255,6 +287,21 @@ def model_choices(unit_id: int) -> Choices:
     """Return the unit's models in use, for a form."""
     rows = select(Model.id, Model.code, Model.name).where(Model.unit_id == unit_id, Model.active)
     return [(str(key), f"{code} {name}") for key, code, name in session().execute(rows.order_by(Model.code))]
+
+
+def series_known(unit_id: int, names: Sequence[str]) -> dict[str, str]:
+    """Return those of ``names`` that are categories or models of the unit: case-folded, with their own spelling."""
+    if not names:
+        return {}
+    wanted = {one.casefold() for one in names}
+    categories = session().scalars(select(Category.name).where(Category.unit_id == unit_id))
+    codes = session().scalars(
+        select(Model.code).where(
+            Model.unit_id == unit_id, func.lower(Model.code).in_([one.lower() for one in names])
+        )
+    )
+    found = {code.casefold(): code for code in codes}
+    return found | {name.casefold(): name for name in categories if name.casefold() in wanted}
 
 
 # --- categories, models, batches ---------------------------------------------------------------

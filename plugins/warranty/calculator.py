@@ -139,6 +139,7 @@ def _basis(unit_id: int, given: Mapping[str, Any], item: Any, at: datetime) -> B
         category=plans.category_of(item),
         is_competitor=decisions.competitor_of(unit_id, given.get("product_class") or "", item),
         decision_clause=clause,
+        item=item,
     )
 
 

@@ -14,7 +14,7 @@ from core.sdk import Panel, Record, User, charges, clock, current_scope, label_o
 
 from . import claims, coverage, decisions, rights, values
 from .models import Claim, Coverage, Quote
-from .standing import Standing, standing_of
+from .standing import Standing, is_borne_by_others, standing_of
 from .workflow import QUOTED, TRANSITIONS
 
 TEMPLATE = "warranty/case_panel.html"
@@ -158,6 +158,8 @@ def _wanted(record: Record, now: Standing) -> list[str]:
         found.append("claim")
     if now.coverage is None:
         return [*found, "decide"]
+    if is_borne_by_others(record):
+        return found
     if now.is_free:
         return [*found, "cost"]
     if now.quote is None:

@@ -26,7 +26,7 @@ from plugins.products import services as products
 
 from . import contracts, coverage, decisions, invoices, ledger, quotes, receipts, tariffs, term_table, values
 from .models import Quote, Receipt
-from .standing import KEPT, standing_of
+from .standing import KEPT, is_borne_by_others, standing_of
 
 _PRICES = {
     "travel_per": values.ACTUAL,
@@ -137,7 +137,7 @@ def before(record: Record, step: str, play: Any, rng: Random) -> bool:
     return True
 
 
-def fill(unit_id: int, rng: Random) -> None:
+def fill(unit_id: int, _play: Any, rng: Random) -> None:
     """Add what is there today: next year's tariff, money in hand, requests for invoices."""
     # The session let go of everything since; what was kept of it is not the session's any more.
     session().info.pop(KEPT, None)
@@ -259,7 +259,7 @@ def _lower(record: Record, play: Any, rng: Random) -> None:
 
 
 def _book_cost(record: Record, rng: Random) -> None:
-    if standing_of(record).is_free and rng.random() < 0.85:
+    if standing_of(record).is_free and not is_borne_by_others(record) and rng.random() < 0.85:
         perform(record.id, "warranty:cost", _plan(rng))
 
 
@@ -330,7 +330,7 @@ def _money_of_today(unit_id: int, rng: Random) -> None:
     collected = asked = 0
     for record in session().scalars(agreed.order_by(Record.id.desc()).limit(30)).all():
         owed = sum((one.rest for one in ledger.to_pay(ledger.of_record(record.id))), Decimal(0))
-        if owed and collected < _IN_HAND:
+        if owed >= 1 and collected < _IN_HAND:
             receipts.register(unit_id, {**_receipt(record, owed, rng), "means": values.CASH, "reference": ""})
             collected += 1
         elif asked < _IN_HAND:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import BigInteger, cast, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import aliased, contains_eager
 
 from core.sdk import Charge, InvalidData, Record, charges, local_day, lock, money_math, normalise, read_id, session
@@ -21,6 +21,7 @@ CONSENTED, POSTED, SETTLED, VOID = "consented", "posted", "settled", "void"
 BOOKED = (POSTED, SETTLED)
 PAYABLE = (CONSENTED, *BOOKED)
 ZERO = money_math.ZERO
+cents, yuan_of = money_math.cents, money_math.from_cents
 MOST_LINES = 200
 
 
@@ -194,13 +195,3 @@ def check_month(unit_id: int, day: date, name: str) -> None:
     month = day.strftime("%Y-%m")
     if month <= charges.closed_until(unit_id):
         raise InvalidData({name: _l("%(month)s is closed", month=month)})
-
-
-def cents(column: Any) -> Any:
-    """Return an amount of the database in whole cents: one database would add fractions as floating point."""
-    return cast(func.round(column * 100), BigInteger)
-
-
-def yuan_of(found: Any) -> Decimal:
-    """Return cents from the database as yuan."""
-    return Decimal(int(found or 0)).scaleb(-2)

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from core.sdk import InvalidData, Record, Step, effective, holds, local_day, setting
+from core.sdk import InvalidData, Record, Step, effective, enabled_plugins, holds, local_day, setting
 from plugins.products import services as products
 
 from . import contracts, decisions, prices, pricing, settings, standing, values
 from .fee_clauses import ALL_FREE, CLAUSES, MATERIAL_ONLY, PARTIAL, PARTS
 from .pricing import Basis
-from .values import Plan, PlanPart, PricedLine
+from .values import PartnerTerms, Plan, PlanPart, PricedLine
 
 # By these the prices of parts are finance's; the first in force is named.
 FINANCE_PRICES = ("R17-3.5", "R18-3.5", "R19-3.5", *PARTS)
 MOST_PARTS, MOST_QUANTITY = 200, Decimal(99999)
 PARTNER_WORDS = ("partner", "合作方", "合作厂", "韩方")
 _KEPT = "warranty_worked"  # with a step
+# By plugin: what it says about parts that a partner supplies for a product class of a unit at a moment, for a
+# record or an item where one is known; None: nothing. The first plugin that is on and says something counts.
+PartnerRule = Callable[[int, str, datetime, Record | None, Any], PartnerTerms | None]
+partner_terms: dict[str, PartnerRule] = {}
 COMMA = re.compile(r"[,，、;；\t]")
 
 
@@ -173,6 +177,8 @@ def basis_of(record: Record, at: datetime) -> Basis:
         is_competitor=decisions.is_competitor(record),
         decision_clause=decided.clause if decided is not None else "",
         agreed=contracts.agreed_prices(record, at),
+        record=record,
+        item=item,
     )
 
 
@@ -192,8 +198,11 @@ def basis_for(
     is_competitor: bool = False,
     decision_clause: str = "",
     agreed: Mapping[str, Decimal] | None = None,
+    record: Record | None = None,
+    item: Any = None,
 ) -> Basis:
     """Gather what a calculation rests on in a unit: prices, clauses in force and who pays at all."""
+    partner = _partner_terms(unit_id, product_class, at, record, item)
     return Basis(
         result=result,
         product_class=product_class,
@@ -203,9 +212,18 @@ def basis_for(
         policy=policy_of(unit_id, category, at),
         prices=prices.prices_for(unit_id, product_class, local_day(unit_id, at)),
         agreed=agreed or {},
-        clauses=in_force(unit_id, CLAUSES, at),
+        clauses={**in_force(unit_id, CLAUSES, at), **({partner.clause: {}} if partner is not None else {})},
         decision_clause=decision_clause,
+        partner=partner,
     )
+
+
+def _partner_terms(
+    unit_id: int, product_class: str, at: datetime, record: Record | None, item: Any
+) -> PartnerTerms | None:
+    asked = [rule for plugin, rule in partner_terms.items() if plugin in enabled_plugins(unit_id)]
+    said = (rule(unit_id, product_class, at, record, item) for rule in asked)
+    return next((one for one in said if one is not None), None)
 
 
 def in_force(unit_id: int, wanted: Sequence[str], at: datetime) -> dict[str, Mapping[str, Any]]:
@@ -277,6 +295,30 @@ def of_step(step: Step) -> Worked:
 def lines_for(record: Record, values_: Mapping[str, Any], at: datetime) -> list[PricedLine]:
     """Work out a plan for a record, as the steps ``warranty:quote`` and ``warranty:cost`` do."""
     return pricing.work_out(read_plan(record.unit_id, values_, at), basis_of(record, at))
+
+
+def priced_as_paid(
+    record: Record, values_: Mapping[str, Any], at: datetime, *, supplied_free: bool = False
+) -> list[PricedLine]:
+    """Work out a plan for a record as if its customer paid for everything, whatever was decided or agreed.
+
+    ``supplied_free``: parts that the partner supplies are left out, and no fee is taken for handling them: it is
+    the partner who pays.
+
+    Raises:
+        InvalidData: as ``read_plan`` and ``pricing.work_out``.
+    """
+    plan = read_plan(record.unit_id, values_, at)
+    basis = replace(basis_of(record, at), result=values.OUT, policy=values.PAID, decision_clause="", agreed={})
+    if supplied_free:
+        plan = replace(plan, parts=tuple(one for one in plan.parts if not one.partner))
+        basis = replace(basis, partner=None)
+    return pricing.work_out(plan, basis)
+
+
+def lines_of_step(step: Step) -> list[PricedLine]:
+    """Return the lines of a step's plan, for rules of other plugins (raises InvalidData as ``of_step``)."""
+    return of_step(step).lines
 
 
 def charged(lines: Sequence[PricedLine]) -> list[PricedLine]:

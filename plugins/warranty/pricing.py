@@ -51,6 +51,7 @@ from .values import (
     PERSON_NIGHT,
     REMOTE,
     TRANSPORT,
+    PartnerTerms,
     Plan,
     PlanPart,
     Price,
@@ -111,6 +112,8 @@ class Basis:
     agreed: Mapping[str, Decimal] = field(default_factory=dict)
     clauses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     decision_clause: str = ""
+    # How parts that a partner supplies are charged; None: as our own, with the handling fee of R17-5.2.7 if any.
+    partner: PartnerTerms | None = None
 
     @property
     def is_free(self) -> bool:
@@ -290,20 +293,44 @@ def _quantity(per: str, plan: Plan) -> Decimal:
 
 
 def _material(plan: Plan, basis: Basis) -> Iterator[_Item]:
+    if basis.partner is not None:
+        yield from (_part(one, basis) for one in plan.parts if not one.partner)
+        if basis.is_paid:
+            yield from _partner_fee(plan.parts, basis.partner)
+        return
     parts = [_part(one, basis) for one in plan.parts]
     yield from parts
     if basis.is_paid:
         yield from _handling(parts, basis)
 
 
-def _part(part: PlanPart, basis: Basis) -> _Item:
+def _partner_fee(parts: Iterable[PlanPart], terms: PartnerTerms) -> Iterator[_Item]:
+    """Yield the handling fee in place of the partner's parts: of finance's price, before any surcharge of ours."""
+    counted = [one for one in parts if one.partner or terms.base == "all_parts"]
+    base = sum((money_math.times(one.quantity, _listed(one)) for one in counted), NOTHING)
+    fee = money_math.yuan(base * terms.rate / 100)
+    if fee:
+        yield _Item(HANDLING, values.LINE_LABELS[HANDLING], ALL, fee, terms.clause)
+
+
+def _listed(part: PlanPart) -> Decimal:
+    """Return finance's price of a part.
+
+    Raises:
+        InvalidData: there is none.
+    """
     if part.price is None:
         text = _l("Finance has set no price for %(part)s", part=part.number)
         raise InvalidData({"parts": text})
+    return part.price
+
+
+def _part(part: PlanPart, basis: Basis) -> _Item:
+    listed = _listed(part)
     name = part.name or part.number
     label = {language: f"{word}：{name}" for language, word in values.LINE_LABELS[MATERIAL].items()}
     label["en"] = f"{values.LINE_LABELS[MATERIAL]['en']}: {name}"
-    price, why = (part.price, "") if basis.is_free else _asked_price(part.number, part.price, basis)
+    price, why = (listed, "") if basis.is_free else _asked_price(part.number, listed, basis)
     return _Item(MATERIAL, label, part.quantity, price, part=part, why=why)
 
 

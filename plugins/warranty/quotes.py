@@ -64,7 +64,7 @@ WAIVER_CLAUSES = ("R17-7.2.4b", "R18-7.2.4b", "R19-7.2.4b")
 COMPENSATION_CLAUSE = "R07-7.3"
 SERIES, PREFIX, FORM, PAPER_LANGUAGE = "warranty.quote", "BJ", "warranty.quote", "zh"
 CUSTOMER, COMPANY = "customer", "company"
-STEPS, QUOTING = "case.warranty:", "case.warranty:quote#"
+STEPS, QUOTING, BOOKING = "case.warranty:", "case.warranty:quote#", "case.warranty:cost#"
 WAITING, TOLD = (values.DRAFT, values.SENT), (values.SENT,)
 # What was agreed to in writing is proved by it.
 IN_WRITING = ("wechat", "email", "signature", "seal")
@@ -631,6 +631,23 @@ def drop(record: Record, reason: str) -> None:
     _go_on(record)
     session().flush()
     forget(record)
+
+
+def take_back(record: Record, reason: str) -> None:
+    """Somebody else pays for the work: neither the customer nor we do. Quote and booked cost are taken back.
+
+    Raises:
+        Refused: something stands against lowering a posted line (an invoice, say).
+    """
+    if standing_of(record).quote is not None or has_lines(record):
+        drop(record, reason)
+    booked = {
+        (one.clause, one.source): one.created_at
+        for one in charges.lines_of(record.id)
+        if one.adjusts_id is None and one.state != charges.VOID and one.source.startswith(BOOKING)
+    }
+    for (clause, source), at in booked.items():
+        charges.propose(record, clause, source, [], {"taken_back": reason}, at=at)
 
 
 def cancelled(record: Record) -> None:

@@ -9,7 +9,8 @@ steps of the work (``case.assign``, ``case.start``, ``case.solve``) are refused
 Where our own cost was booked after the decision and nothing came out for the customer, no quote is needed: guidance
 on the telephone is free (R13-5.2.1.2), so is material where only material is charged. Booked as remote help it lets
 the case be worked on, but nobody sets out for it. Where the customer pays for all there is, an emptier plan is no
-answer to a quote: after one only remote help goes on. A unit that charges nothing at all is never asked.
+answer to a quote: after one only remote help goes on. A unit that charges nothing at all is never asked, nor is the
+customer of a case that somebody else pays for, as another plugin says.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from core.sdk import Fact, GateRule, Record, Rule, ServiceRule, Step, clock, hol
 from . import plans, values
 from .quotes import COMPENSATION_CLAUSE, WAIVER_CLAUSES
 from .settings import POLICY
-from .standing import KEPT, Standing, standing_of
+from .standing import KEPT, Standing, is_borne_by_others, standing_of
 
 # Fees are told and agreed to first; R07-6.2: what a repair out of warranty costs is agreed with the user.
 CONSENT_CLAUSES = (
@@ -71,7 +72,7 @@ def _worked_out(record: Record, standing: Standing, sets_out: bool) -> Any:
         return None
     if standing.quote is not None and standing.may_work:
         return None
-    if _owes_nothing(record, sets_out, quoted=standing.quote is not None):
+    if _owes_nothing(record, sets_out, quoted=standing.quote is not None) or is_borne_by_others(record):
         return None
     return _UNQUOTED if standing.quote is None else _AGAINST.get(standing.quote.state, _UNQUOTED)
 
@@ -108,7 +109,7 @@ _PLACE = _l("Quotes and consent")
 
 RULES: list[Rule] = [
     *(
-        GateRule(clause=clause, step=f"case.{step}", check=_gate(step in SETTING_OUT), code="consent")
+        GateRule(clause=clause, step=f"case.{step}", check=_gate(step in SETTING_OUT), code="consent", inside=True)
         for clause in CONSENT_CLAUSES
         for step in (*WORK, *SETTING_OUT)
     ),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
 
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
-from core.sdk import Record, session
+from core.sdk import Record, enabled_plugins, session
 
 from . import values
 from .models import Claim, Coverage, Quote
 
 KEPT = "warranty_standing"
+# By plugin: whether somebody else than the customer and us pays for a record.
+others_bear: dict[str, Callable[[Record], bool]] = {}
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,33 @@ def standing_of(record: Record) -> Standing:
     return found
 
 
+def is_borne_by_others(record: Record) -> bool:
+    """Tell whether a plugin that is on says that somebody else than the customer and us pays for a record."""
+    if not others_bear:
+        return False
+    enabled = enabled_plugins(record.unit_id)
+    return any(asked(record) for plugin, asked in others_bear.items() if plugin in enabled)
+
+
 def standing_of_many(record_ids: Sequence[int]) -> dict[int, Standing]:
     """The same for a page of records, in three statements."""
     return _read(list(record_ids))
+
+
+class Decided(NamedTuple):
+    """What was decided of a record: free for the customer or not, and until when its item was covered then."""
+
+    is_free: bool
+    covered_until: date | None
+
+
+def decisions_of(record_ids: Sequence[int]) -> dict[int, Decided]:
+    """Return the current coverage decisions of records, by record id. One select, of columns only."""
+    if not record_ids:
+        return {}
+    wanted = select(Coverage.record_id, Coverage.result, Coverage.covered_until)
+    rows = session().execute(wanted.where(Coverage.record_id.in_(record_ids), Coverage.current))
+    return {key: Decided(result in values.FREE_RESULTS, until) for key, result, until in rows}
 
 
 def forget(record: Record) -> None:

@@ -236,6 +236,18 @@ class Price:
 
 
 @dataclass(frozen=True)
+class PartnerTerms:
+    """How parts that a partner supplies are charged: not as ours, but by a handling fee of ``rate`` percent.
+
+    ``base``: of the partner's parts only (``partner_parts``) or of every part (``all_parts``), at finance's price.
+    """
+
+    clause: str
+    rate: Decimal
+    base: str = "partner_parts"
+
+
+@dataclass(frozen=True)
 class PlanPart:
     """A part of a plan. ``price`` is finance's price, None while finance has given none."""
 

@@ -179,6 +179,7 @@ TRANSITIONS = (
         note="reason",
         weight=17,
         assignee_may=True,
+        inside=True,
     ),
     _step(
         "inspect",
@@ -207,6 +208,7 @@ TRANSITIONS = (
         kept=("quote", "why"),
         weight=18,
         assignee_may=True,
+        inside=True,
     ),
     _step(
         "send",
@@ -235,6 +237,7 @@ TRANSITIONS = (
         tone="primary",
         weight=16,
         assignee_may=True,
+        inside=True,
     ),
     _step(
         "consent",
@@ -254,6 +257,7 @@ TRANSITIONS = (
         tone="primary",
         weight=19,
         assignee_may=True,
+        inside=True,
     ),
     _step(
         "refuse",
@@ -269,6 +273,7 @@ TRANSITIONS = (
         note="reason",
         weight=20,
         assignee_may=True,
+        inside=True,
     ),
     _step(
         "ask_waiver",
@@ -292,6 +297,7 @@ TRANSITIONS = (
         kept=("means", "owed"),
         weight=33,
         assignee_may=True,
+        inside=True,
     ),
     _step(
         "replace_part",
@@ -341,6 +347,7 @@ TRANSITIONS = (
         note="reason",
         weight=64,
         assignee_may=True,
+        inside=True,
     ),
     _step(
         "compensate",

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from core.cases.models import Case
 from core.customers.identity import mask_address, mask_name, mask_phone
 from core.kernel.database import current_scope
+from core.records.engine import sees_inside
 from core.records.models import Record
 
 
@@ -27,6 +28,13 @@ class Contact:
     def map_url(self) -> str:
         """A link that the phone opens in its own map; nothing is loaded from elsewhere."""
         return f"geo:0,0?q={quote(self.address)}" if self.address and not self.masked else ""
+
+
+def customer_name(record: Record) -> str:
+    """Name a record's customer: to an outsider masked as soon as there is nothing more to be done for them."""
+    if record.customer is None:
+        return ""
+    return record.customer.name if record.is_open or sees_inside(record) else mask_name(record.customer.name)
 
 
 def contact_of(record: Record, case: Any, *, revealed: bool = False) -> Contact | None:

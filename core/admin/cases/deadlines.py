@@ -16,8 +16,9 @@ from core.admin.clauses import duration_words, frozen_words, said
 from core.admin.format import span
 from core.kernel import clock
 from core.kernel.access import may
-from core.kernel.database import session
+from core.kernel.database import current_scope, session
 from core.kernel.i18n import current_locale
+from core.records.engine import sees_inside
 from core.records.models import Fact, Record
 from core.records.types import record_type, words_of
 from core.rules import excuses
@@ -117,6 +118,8 @@ def deadlines_of(record: Record) -> list[Line]:
     The number of statements does not depend on how many there are.
     """
     own = select(Obligation).where(Obligation.record_id == record.id).options(joinedload(Obligation.responsible))
+    if not sees_inside(record):
+        own = own.where(Obligation.responsible_id == current_scope().actor_id)
     rows = list(session().scalars(own.order_by(Obligation.id.desc()).limit(MOST)))
     if not rows:
         return []

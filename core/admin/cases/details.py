@@ -10,6 +10,7 @@ from core.cases import vocabulary as vocab
 from core.cases.models import Case
 from core.cases.workflow import position_choices
 from core.kernel.fields import label_of
+from core.records.engine import sees_inside
 from core.records.models import Record
 from core.tasks.models import Task
 
@@ -36,6 +37,8 @@ def _case_pairs(record: Record, case: Case) -> Pairs:
         (_("Product model"), case.product_text),
         (_("Serial number"), case.serial_text),
     ]
+    # The unit's own affairs; what is empty is not shown.
+    ours = case if sees_inside(record) else None
     later = [
         (_("Product class"), case.product_class),
         (_("Date of purchase"), case.purchase_date),
@@ -45,8 +48,8 @@ def _case_pairs(record: Record, case: Case) -> Pairs:
         (_("Distance (km)"), case.distance_km),
         (_("Solution plan"), case.plan),
         (_("Agreed with the customer at"), case.agreed_at),
-        (_("Quotation"), case.quotation),
-        (_("Contract"), case.contract),
+        (_("Quotation"), ours and ours.quotation),
+        (_("Contract"), ours and ours.contract),
         (_("Answer"), case.answer),
         (_("Cause"), case.cause),
         (_("What was done"), case.process),
@@ -57,7 +60,7 @@ def _case_pairs(record: Record, case: Case) -> Pairs:
         (_("How it was confirmed"), label_of(vocab.CONFIRMATIONS, case.confirmed_by)),
         (_("Rating"), label_of(vocab.RATINGS, str(case.rating)) if case.rating else ""),
         (_("Customer's words"), case.rating_comment),
-        (_("Doubtful points in the history"), _flags(case.history_flags)),
+        (_("Doubtful points in the history"), ours and _flags(ours.history_flags)),
     ]
     # What comes later in a case's life is shown once it is there; what is asked at intake always.
     return [(_("Description"), case.description), *pairs, *(pair for pair in later if pair[1] not in (None, ""))]
@@ -79,12 +82,13 @@ def _position(code: str) -> Any:
 
 
 def _common_pairs(record: Record) -> Pairs:
+    inside = sees_inside(record)
     pairs: Pairs = [
         (_("Received at"), record.received_at),
         (_("Entered at"), record.entered_at),
         (_("Archived at"), record.closed_at),
-        (_("Responsible position"), _position(record.owner_position)),
-        (_("Escalated to"), label_of(vocab.LEVELS, record.escalated)),
+        (_("Responsible position"), _position(record.owner_position) if inside else ""),
+        (_("Escalated to"), label_of(vocab.LEVELS, record.escalated) if inside else ""),
         (_("Unit"), unit_name(record.unit)),
     ]
     return [pair for pair in pairs if pair[1] not in (None, "")]

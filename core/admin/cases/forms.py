@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 from core.cases.services import CALL_FIELDS
 from core.cases.workflow import fields_now
 from core.kernel.fields import Field
-from core.records.engine import flow_of
+from core.records.engine import flow_of, sees_inside
 from core.records.models import Record
 from core.records.workflow import Transition
 from core.rules.routing import suggestion
@@ -62,7 +62,8 @@ def fact_fields(record: Record) -> Sequence[Field]:
 
 def remind_fields(record: Record, actor_id: int) -> Sequence[Field]:
     """Return the form that sets a next action, for oneself unless somebody else is chosen."""
-    staff: list[tuple[str, Any]] = [(str(user.id), user.name) for user in staff_of(record.unit_id)]
+    people = [user for user in staff_of(record.unit_id) if user.id == actor_id or sees_inside(record)]
+    staff: list[tuple[str, Any]] = [(str(user.id), user.name) for user in people]
     return (
         Field("text", "text", _l("What to do next"), True, max_length=200),
         Field("due_at", "moment", _l("When"), True),

@@ -17,6 +17,7 @@ from core.records.models import OPEN, PAUSED, SOLVED, Fact, Record
 from core.records.workflow import Transition
 
 from . import words
+from .contact import customer_name
 from .lists import CASE_OF
 
 MOST = 200
@@ -41,6 +42,7 @@ class Job:
     state: tuple[Any, str]
     due: tuple[str, str, str] | None
     tone: str
+    customer: str
 
 
 def my_jobs(actor_id: int | None, limit: int = MOST) -> list[Job]:
@@ -90,7 +92,9 @@ def waiting_here(unit_id: int, states: Sequence[str], limit: int) -> list[Job]:
 def _job(record: Record) -> Job:
     due = words.due_badge(record)
     urgent = record.priority == 1
-    return Job(record, words.state_badge(record), due, due[1] if due else "warn" if urgent else "")
+    return Job(
+        record, words.state_badge(record), due, due[1] if due else "warn" if urgent else "", customer_name(record)
+    )
 
 
 def load(record_id: object) -> Record:

@@ -15,7 +15,7 @@ from core.kernel.fields import Choices, Field, label_of
 from core.mail import outgoing
 from core.mail.models import Mail
 from core.mail.reasons import reason_words
-from core.records.engine import may_act
+from core.records.engine import may_read, sees_inside
 from core.records.models import Record
 
 VIEW = "mail.view"
@@ -82,10 +82,10 @@ def mails_of(record: Record) -> list[dict[str, Any]]:
             "reason": reason_words(row.reason) if row.state in ("failed", "ignored") and row.reason else "",
             "url": url_for("mails.details_view", id=row.id) if may(VIEW, row.unit_id) else "",
         }
-        for row in outgoing.mails_of(record)
+        for row in (outgoing.mails_of(record) if sees_inside(record) else ())
     ]
 
 
 def may_write(record: Record) -> bool:
     """Tell whether the record page offers to write to the customer."""
-    return record.type == "case" and may_act(record, "case.handle") and outgoing.mailbox_of(record) is not None
+    return record.type == "case" and may_read(record, "case.handle") and outgoing.mailbox_of(record) is not None

@@ -12,6 +12,7 @@ from flask import g
 from core.admin import approvals, money_words
 from core.admin.clauses import said
 from core.kernel.access import may
+from core.records.engine import sees_inside
 from core.records.models import Record
 from core.rules import approval_gate, penalties
 from core.rules.approval_gate import Wanted
@@ -30,7 +31,7 @@ class Agreement:
 
 def agreements_of(record: Record) -> list[Agreement]:
     """Return the agreements that the steps possible now need."""
-    found = approval_gate.wanted_for(record)
+    found = approval_gate.wanted_for(record) if sees_inside(record) else []
     titles = approvals.position_titles() if found else {}
     return [
         Agreement(

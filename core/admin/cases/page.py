@@ -27,10 +27,10 @@ from core.kernel.extensions import Unavailable
 from core.kernel.fields import Field, label_of
 from core.kernel.hooks import hooks_for
 from core.records.attachments import INLINE, attachments_of
-from core.records.engine import Answer, ask, detail_of, fetch_visible, may_act
+from core.records.engine import Answer, ask, detail_of, fetch_visible, may_act, sees_inside
 from core.records.models import Attachment, Fact, Link, Record, RefusalLog, Reminder, Watcher
 from core.records.types import words_of
-from core.records.workflow import RESUME, FactKind, Transition, Workflow
+from core.records.workflow import NOT_CONCERNED, RESUME, FactKind, Transition, Workflow
 from core.units.models import Stage
 from core.units.switches import enabled_plugins
 from core.users.models import User
@@ -122,8 +122,11 @@ def _rank(record: Record, flow: Workflow | None, step: Transition) -> tuple[bool
 
 
 def _not_for_now(answer: Answer) -> bool:
-    """Wrong state, or somebody else's work: told in the folded list, so that what one can mend stands out."""
-    return any(refusal.code in ("state", "permission") for refusal in answer.refusals)
+    """Wrong state, somebody else's work, or nothing to do with this record: told in the folded list.
+
+    So what one can mend stands out.
+    """
+    return any(refusal.code in ("state", "permission", NOT_CONCERNED) for refusal in answer.refusals)
 
 
 def _button(record: Record, step: Transition, first: bool) -> Button:
@@ -135,12 +138,15 @@ def _button(record: Record, step: Transition, first: bool) -> Button:
 # --- timeline --------------------------------------------------------------------------------
 
 
-def facts_of(record_id: int, before: int | None = None) -> tuple[list[Fact], bool]:
+def facts_of(record_id: int, before: int | None = None, *, only_for: int | None = None) -> tuple[list[Fact], bool]:
     """Return the newest facts, latest business time first, and whether there are more.
 
-    ``before`` continues below the fact of that sequence number.
+    ``before`` continues below the fact of that sequence number. ``only_for``: what the customer may see and
+    what this user did, for a reader who is none of the staff.
     """
     found = select(Fact).where(Fact.record_id == record_id).options(joinedload(Fact.actor))
+    if only_for is not None:
+        found = found.where(or_(Fact.visible_to_customer, Fact.actor_id == only_for))
     if before is not None:
         edge = session().scalars(select(Fact).where(Fact.record_id == record_id, Fact.seq == before)).first()
         if edge is not None:
@@ -307,8 +313,14 @@ def _box(plugin: str, panel: Any) -> Box:
     return Box(code, panel.title, Markup(html))  # noqa: S704 - a template's own, escaped output
 
 
-def links_of(record_id: int) -> list[tuple[str, Record]]:
-    """Return the records linked with this one, as (role, record), in both directions."""
+def files_of(record: Record) -> list[Attachment]:
+    """Return the files of a record that the actor sees: all, or for an outsider those they put there."""
+    return [one for one in attachments_of(record.id) if sees_inside(record) or one.actor_id == g.actor.id]
+
+
+def links_of(record: Record) -> list[tuple[str, Record]]:
+    """Return the records linked with this one that the actor may see, as (role, record), in both directions."""
+    record_id = record.id
     found = select(Link).where(or_(Link.from_id == record_id, Link.to_id == record_id)).limit(50)
     links = list(session().scalars(found))
     ids = {link.to_id if link.from_id == record_id else link.from_id for link in links}
@@ -316,7 +328,7 @@ def links_of(record_id: int) -> list[tuple[str, Record]]:
         return []
     others = {row.id: row for row in session().scalars(select(Record).where(Record.id.in_(ids)))}
     pairs = ((link.role, others.get(link.to_id if link.from_id == record_id else link.from_id)) for link in links)
-    return [(role, other) for role, other in pairs if other is not None]
+    return [(role, other) for role, other in pairs if other is not None and may_act(other, "case.view")]
 
 
 def refusals_of(record: Record) -> list[tuple[RefusalLog, Any, str]]:
@@ -369,15 +381,16 @@ def load(record_id: object) -> Record:
 
 def context(record: Record, *, before: int | None = None, revealed: bool = False) -> dict[str, Any]:
     """Return all that the template of the record page needs."""
-    from .contact import contact_of
+    from .contact import contact_of, customer_name
     from .details import pairs_of
 
     enabled = enabled_plugins(record.unit_id)
     buttons, menu, closed = steps(record)
-    facts, more = facts_of(record.id, before)
-    files = attachments_of(record.id)
+    inside = sees_inside(record)
+    facts, more = facts_of(record.id, before, only_for=None if inside else g.actor.id)
+    files = files_of(record)
     detail = detail_of(record)
-    watching = watchers_of(record.id)
+    watching = watchers_of(record.id) if inside else []
     return {
         "record": record,
         "state": words.state_badge(record),
@@ -386,21 +399,23 @@ def context(record: Record, *, before: int | None = None, revealed: bool = False
         "buttons": buttons,
         "menu": menu,
         "near": [one for one in closed if one.near],
-        "far": [one for one in closed if not one.near],
+        "far": [one for one in closed if not one.near] if inside else [],
+        "inside": inside,
+        "customer_name": customer_name(record),
         "pairs": pairs_of(record, detail),
         "contact": contact_of(record, detail, revealed=revealed),
         "entries": timeline(record, facts, files),
         "more_before": facts[-1].seq if more else None,
         "files": files,
         "inline": INLINE,
-        "boxes": panels(record, enabled),
-        "links": [(role, words.state_badge(other), other) for role, other in links_of(record.id)],
-        "refused": refusals_of(record),
-        "reminders": reminders_of(record.id),
+        "boxes": panels(record, enabled) if inside else [],
+        "links": [(role, words.state_badge(other), other) for role, other in links_of(record)],
+        "refused": refusals_of(record) if inside else [],
+        "reminders": [one for one in reminders_of(record.id) if inside or one[0].user_id == g.actor.id],
         "watchers": watching,
         "is_watching": any(user.id == g.actor.id for user in watching),
         "stages": stages_of(record),
-        "staff": staff_of(record.unit_id),
+        "staff": staff_of(record.unit_id) if inside else [],
         "may": {
             "edit": may("case.edit", record.unit_id) and record.type == "case",
             "comment": may_act(record, "case.comment"),

@@ -26,7 +26,7 @@ from core.kernel.extensions import AdminEntry
 from core.kernel.fields import Field
 from core.kernel.ids import read_id
 from core.records.attachments import attachments_of
-from core.records.engine import fetch_visible
+from core.records.engine import fetch_visible, sees_inside
 from core.rules import approval_gate, approvals, approvers, excuses
 from core.rules.approval_models import WAITING, Approval
 from core.rules.approvals import OPEN_STATES
@@ -213,6 +213,8 @@ class ApprovalScreen(Screen):
         """Ask for the agreement that a step of a record needs (``record_id``, ``step``, ``clause``, ``reason``)."""
         given = request.values
         record = fetch_visible(given.get("record_id"))
+        if not sees_inside(record):
+            raise NotFound()
         step, clause = given.get("step", ""), given.get("clause", "")
         wanted = next((o for o in approval_gate.wanted_for(record) if (o.step, o.clause) == (step, clause)), None)
         if wanted is None:

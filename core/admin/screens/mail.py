@@ -36,7 +36,7 @@ from core.mail import fetching, intake, judge, mailboxes, outgoing, store
 from core.mail.models import Mail, Mailbox
 from core.mail.reasons import reason_words
 from core.mail.scope import own_mark
-from core.records.engine import may_act, unit_zone
+from core.records.engine import may_read, unit_zone
 from core.records.models import Record
 
 from .records import Trouble, attempt
@@ -305,7 +305,7 @@ class MailScreen(ListScreen):
 
 def handles_out(row: Mail) -> bool:
     """Tell whether the actor may send a mail again."""
-    return may_act(row.record, "case.handle") if row.record else may(intake.HANDLE, row.unit_id)
+    return may_read(row.record, "case.handle") if row.record else may(intake.HANDLE, row.unit_id)
 
 
 # --- writing to the customer ----------------------------------------------------------------------
@@ -325,7 +325,7 @@ class ReplyScreen(Screen):
     def reply(self, record_id: str) -> Answer:
         """Show the form, or send what was written."""
         record = page.load(record_id)
-        if not may_act(record, "case.handle"):
+        if not may_read(record, "case.handle"):
             raise NotAllowed("case.handle")
         fields = reply_fields(record)
         form = form_from_fields(fields, timezone=unit_zone(record))

@@ -12,7 +12,7 @@ from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from core.admin.cases import forms, jobs, words
+from core.admin.cases import forms, jobs, page, words
 from core.admin.cases.contact import contact_of
 from core.admin.cases.deadlines import deadlines_of, pending
 from core.admin.cases.details import pairs_of
@@ -24,7 +24,7 @@ from core.cases.services import call_attempt
 from core.kernel.errors import NotFound
 from core.kernel.extensions import AdminEntry
 from core.kernel.fields import Field
-from core.records.attachments import INLINE, attach, attachments_of
+from core.records.attachments import INLINE, attach
 from core.records.engine import detail_of, flow_of, record_fact, unit_zone
 from core.records.models import Record
 from core.records.workflow import Transition
@@ -81,7 +81,7 @@ class JobScreen(Screen):
             deadlines=pending(deadlines_of(record)),
             contact=contact_of(record, detail),
             pairs=pairs_of(record, detail),
-            files=attachments_of(record.id),
+            files=page.files_of(record),
             inline=INLINE,
             key=forms.new_key(),
         )

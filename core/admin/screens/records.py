@@ -25,13 +25,13 @@ from core.cases.contact import reveal_contact
 from core.cases.field_work import perform_with_files
 from core.cases.services import call_attempt
 from core.kernel.database import transaction
-from core.kernel.errors import AppError, Conflict, InvalidData, NotFound, Refusal, Refused
+from core.kernel.errors import AppError, Conflict, InvalidData, NotAllowed, NotFound, Refusal, Refused
 from core.kernel.extensions import AdminEntry
 from core.kernel.fields import Field
 from core.kernel.ids import read_id
 from core.records import services
 from core.records.attachments import INLINE, attach, open_attachment
-from core.records.engine import ask, fetch_visible, flow_of, record_fact, unit_zone
+from core.records.engine import ask, fetch_visible, flow_of, record_fact, sees_inside, unit_zone
 from core.records.models import Record
 
 from .charges import charges_of
@@ -120,6 +120,8 @@ class RecordScreen(Screen):
         found = flow_of(record).transitions.get(step)
         if found is None:
             raise NotFound()
+        if not sees_inside(record):
+            _require_own_step(record, step)
         form = form_from_fields(forms.step_fields(record, found), timezone=unit_zone(record))
         if request.method != "POST":
             against = next((one.refusals for one in ask(record) if one.transition.name == step), ())
@@ -297,6 +299,13 @@ class RecordScreen(Screen):
         except AppError as bad:
             return {"error": reason_text(bad)}, bad.status  # type: ignore[return-value]
         return {"count": len(uploads)}  # type: ignore[return-value]
+
+
+def _require_own_step(record: Record, name: str) -> None:
+    """Pass if the step is an outsider's: forms of others name staff and prices."""
+    against = next((one.refusals for one in ask(record) if one.transition.name == name), ())
+    if any(one.code == "permission" for one in against):
+        raise NotAllowed(flow_of(record).transitions[name].permission)
 
 
 def plain_words(form: FieldsForm) -> dict[str, Any]:

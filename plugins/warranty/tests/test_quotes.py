@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from core.customers.services import erase_customer
 from core.kernel.audit import Audit
-from core.kernel.errors import Conflict, InvalidData, NotFound, Refused
+from core.kernel.errors import Conflict, InvalidData, NotAllowed, NotFound, Refused
 from core.records.attachments import attach
 from core.records.models import Attachment
 from core.sdk import Customer, Record, approvals, charges, clock, perform, session, transaction
@@ -594,15 +594,34 @@ def test_two_who_quote_at_once_leave_one_quote(desk: Desk) -> None:
     assert desk.kinds(key).count("paused") == 1
 
 
-def test_an_assignee_without_any_permission_tells_and_notes_consent(one_desk: Desk) -> None:
+def test_an_assignee_of_our_staff_tells_and_notes_consent(one_desk: Desk) -> None:
+    """Whoever sees cases needs no right to money for the case in their hands."""
     key = one_desk.case()
     one_desk.do(key, "warranty:cost", {"means": "remote"})
     one_desk.do(key, "assign")
-    with one_desk.office.on_the_road():
+    with one_desk.office.on_the_road("case.view"):
         perform(key, "warranty:quote", VISIT)
         perform(key, "warranty:send", {"by": "paper"})
         perform(key, "warranty:consent", {"means": "signature", "who": "马林", "evidence": "维修单上签字"})
     assert one_desk.quote(key).state == values.CONSENTED
+
+
+def test_an_assignee_of_another_company_neither_quotes_nor_notes_consent(one_desk: Desk) -> None:
+    key = one_desk.case()
+    one_desk.do(key, "warranty:cost", {"means": "remote"})
+    one_desk.do(key, "assign")
+    with one_desk.office.on_the_road(), pytest.raises(NotAllowed):
+        perform(key, "warranty:quote", VISIT)
+    assert one_desk.quotes(key) == []
+    with one_desk.office.on_the_road("case.view"):
+        perform(key, "warranty:quote", VISIT)
+    with one_desk.office.on_the_road(), pytest.raises(NotAllowed):
+        perform(key, "warranty:send", {"by": "paper"})
+    with one_desk.office.on_the_road("case.view"):
+        perform(key, "warranty:send", {"by": "paper"})
+    with one_desk.office.on_the_road(), pytest.raises(NotAllowed):
+        perform(key, "warranty:consent", {"means": "signature", "who": "马林", "evidence": "维修单上签字"})
+    assert one_desk.quote(key).state == values.SENT
 
 
 def test_quotes_that_wait_stand_against_switching_off(one_desk: Desk) -> None:
