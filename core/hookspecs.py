@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Column,
         Event,
         FormSection,
+        OpenItem,
         Panel,
         PrintForm,
         Report,
@@ -129,6 +130,11 @@ def unit_disabling(unit: Unit, actor_id: int | None) -> list[Blocker]:  # type: 
 @hard
 def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) -> None:
     """A record moved; state and facts are written, the transaction is open. May perform on linked records."""
+
+
+@hard
+def leaving(unit: Unit, user_id: int) -> list[OpenItem]:  # type: ignore[empty-body]
+    """A person leaves the unit or changes post: say what they still hold or owe. Read only."""
 
 
 @soft

@@ -35,6 +35,7 @@ from core.kernel.extensions import (
     Event,
     FormSection,
     Hit,
+    OpenItem,
     Panel,
     PrintForm,
     Report,
@@ -108,11 +109,13 @@ from core.rules.kinds import (
 )
 from core.rules.obligation_models import Obligation
 from core.rules.unit_calendars import calendar_for
+from core.tasks.leaving import open_items as open_items_of_leaver
 from core.tasks.services import open_task
 from core.units.facts import local_day
 from core.units.models import Setting, Stage, Unit
 from core.units.settings import SettingSpec, setting
 from core.units.switches import enabled_plugins, enabled_since
+from core.users import pins
 from core.users import services as accounts
 from core.users.models import Position, User
 from core.users.permissions import Permission
@@ -161,6 +164,7 @@ __all__ = [
     "NotAllowed",
     "NotFound",
     "Obligation",
+    "OpenItem",
     "Panel",
     "PenaltyRule",
     "Periodic",
@@ -239,9 +243,11 @@ __all__ = [
     "notify",
     "on_customer_erased",
     "on_refusal",
+    "open_items_of_leaver",
     "open_task",
     "penalties",
     "perform",
+    "pins",
     "publish",
     "read_company_code",
     "read_id",

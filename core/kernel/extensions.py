@@ -19,6 +19,14 @@ class Blocker:
 
 
 @dataclass(frozen=True)
+class OpenItem:
+    """What a person who leaves still holds or owes: said in words, with the page where it is put right."""
+
+    text: Any
+    url: str = ""
+
+
+@dataclass(frozen=True)
 class Badge:
     """A short mark beside a thing (covered until ...). ``tone``: '', 'good', 'info', 'warn' or 'bad'."""
 

@@ -158,6 +158,17 @@ class SignInTry(Base):
     locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+class UserPin(Base):
+    """A person's PIN: they say yes with it on somebody else's device. It is no password and opens nothing."""
+
+    __tablename__ = "core_user_pin"
+    __global__ = "belongs to a user, not to a unit"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("core_user.id"), primary_key=True, autoincrement=False)
+    pin_hash: Mapped[str] = mapped_column(String(200))
+    set_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class SavedView(Base):
     """A saved set of list filters (常用筛选): personal, or shared with a unit."""
 

@@ -79,14 +79,14 @@ def check_password(username: str, password: str, address: str) -> Known:
         SignInLocked: too many attempts for the account or the address.
     """
     name = username.strip().casefold()[:60]
-    _count(name, address)
+    count_try(name, address)
     user = _look_up(name)
     fits = passwords.matches(user.password_hash if user else "", password[: passwords.MAX_LENGTH])
     if user is None or not fits or not user.active:
         _note_failure(user, name, address)
         raise SignInFailed()
     if not user.has_totp:
-        _forget(name, address)
+        forget_tries(name, address)
     return Known(user.id, name, user.session_version, user.has_totp)
 
 
@@ -100,13 +100,13 @@ def check_code(user_id: int, code: str, address: str) -> None:
         found = work.execute(select(User.username, User.totp_secret).where(User.id == user_id, User.active)).first()
     if found is None:
         raise SignInFailed()
-    _count(found.username.casefold(), address)
+    count_try(found.username.casefold(), address)
     step = totp.matching_step(found.totp_secret, code, clock.now().timestamp()) if found.totp_secret else None
     if step is None or not _use_step(user_id, step):
         with system_scope("sign-in", user_id, address=address), transaction():
             record_audit("sign_in.code_refused", ("core_user", user_id, found.username))
         raise SignInFailed(message=_l("This code is not right, or it was used already. Wait for the next one."))
-    _forget(found.username.casefold(), address)
+    forget_tries(found.username.casefold(), address)
 
 
 def open_session(user_id: int, address: str, agent: str) -> Opened:
@@ -197,7 +197,7 @@ def _address_key(address: str) -> str:
     return f"from:{address}"
 
 
-def _count(name: str, address: str) -> None:
+def count_try(name: str, address: str) -> None:
     """Count one attempt for the address and the account, or refuse it."""
     with system_scope("sign-in"), transaction() as work:
         until = _count_one(work, _address_key(address), ADDRESS_LIMIT)
@@ -225,7 +225,7 @@ def _count_one(work: ScopedSession, key: str, limit: int) -> datetime | None:
     return None
 
 
-def _forget(name: str, address: str) -> None:
+def forget_tries(name: str, address: str) -> None:
     """A success clears the account and takes its own attempt off the address."""
     with system_scope("sign-in"), transaction() as work:
         row = work.scalars(

@@ -123,7 +123,7 @@ def test_where_no_item_says_anything_no_work_begins(sqlite_app: Any) -> None:
     place = make_place()
     place.item("WX-1")
     answer = browser(place).post(f"{WORK_LIST}take-over/", follow_redirects=True)
-    assert "No item on the list says who sold it" in answer.text
+    assert "名单上没有一台机器写明由谁销售" in answer.text
     with as_system() as work:
         assert work.scalars(select(JobRun)).all() == []
 

@@ -1,0 +1,10 @@
+"""API: purchase plans and stock."""
+
+from __future__ import annotations
+
+from core.sdk import ApiResource
+
+
+def resources() -> list[ApiResource]:
+    """Return the collections."""
+    return []

@@ -1,0 +1,1 @@
+"""What a lost or damaged tool costs whom, by clause. Pure functions."""

@@ -1,0 +1,1 @@
+"""What other plugins may use of tool custody."""

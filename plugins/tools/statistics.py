@@ -1,0 +1,1 @@
+"""Monthly losses and wear (R35-4.9), and what they propose to buy."""

@@ -1,0 +1,1 @@
+"""Small parts by quantity: what every party has, and how it moved."""

@@ -1,0 +1,9 @@
+"""Pages of applications and clearances."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Add the pages to the plugin's blueprint (mounted at ``/p/tools/``)."""
