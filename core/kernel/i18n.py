@@ -12,9 +12,19 @@ from typing import Any
 import flask_babel
 from flask import Flask, g, has_request_context, session
 from flask_babel import Babel, Domain
+from flask_babel.speaklater import LazyString
+from markupsafe import escape
 
 LOCALES = {"zh": "zh_Hans_CN", "en": "en"}
 _spoken: ContextVar[str] = ContextVar("shouhou_spoken", default="")
+
+
+def _escaped(text: LazyString) -> str:
+    """A lazy string is text like any other: flask-babel would let what it was filled with into a page as it is."""
+    return str(escape(str(text)))
+
+
+LazyString.__html__ = _escaped
 
 
 class _Domain(Domain):

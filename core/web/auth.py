@@ -17,7 +17,7 @@ from core.kernel.database import session, transaction
 from core.kernel.errors import InvalidData, NotFound
 from core.kernel.i18n import current_locale
 from core.kernel.ids import read_id
-from core.users import services, sign_in, totp
+from core.users import pins, services, sign_in, totp
 from core.users.actor import session_key
 from core.users.agents import device_name
 from core.users.models import User
@@ -173,11 +173,9 @@ def change_password() -> Any:
 
 def _try_change() -> dict[str, Any]:
     form = request.form
-    try:
-        sign_in.check_password(g.actor.username, form.get("old", ""), _address())
-    except (sign_in.SignInFailed, sign_in.SignInLocked) as refused:
-        locked = isinstance(refused, sign_in.SignInLocked)
-        return {"old": [refused.message if locked else _("This is not your current password")]}
+    errors = _password_wrong(form.get("old", ""))
+    if errors:
+        return errors
     try:
         with transaction():
             version = services.change_password(
@@ -187,6 +185,54 @@ def _try_change() -> dict[str, Any]:
         return bad.errors
     browser["_user_id"] = session_key(g.actor.id, version)
     return {}
+
+
+def _password_wrong(given: str) -> dict[str, Any]:
+    """Ask for the person's password once more; return what is wrong with it, beside its field."""
+    try:
+        sign_in.check_password(g.actor.username, given, _address())
+    except (sign_in.SignInFailed, sign_in.SignInLocked) as refused:
+        locked = isinstance(refused, sign_in.SignInLocked)
+        return {"old": [refused.message if locked else _("This is not your current password")]}
+    return {}
+
+
+@auth.route("/account/pin", methods=["GET", "POST"])
+@standing
+@limiter.limit(SIGN_IN_LIMIT, methods=["POST"])
+def pin_page() -> Any:
+    """Set one's PIN: with it one says yes on somebody else's device."""
+    errors: dict[str, Any] = {}
+    if request.method == "POST":
+        errors = _try_pin()
+        if not errors:
+            flash(_("Your PIN is set."), "good")
+            return redirect(url_for("auth.account"), 303)
+    is_set = bool(pins.with_pin([g.actor.id]))
+    return render_template("auth/pin.html", errors=errors, is_set=is_set), 422 if errors else 200
+
+
+def _try_pin() -> dict[str, Any]:
+    form = request.form
+    errors = _password_wrong(form.get("old", ""))
+    if errors:
+        return errors
+    try:
+        with transaction():
+            pins.set_pin(g.actor.id, form.get("pin", ""), form.get("again", ""))
+    except InvalidData as bad:
+        return bad.errors
+    return {}
+
+
+@auth.route("/account/pin/off", methods=["POST"])
+@standing
+def pin_off() -> Any:
+    """Take one's PIN away."""
+    with transaction():
+        pins.remove_pin(g.actor.id)
+    flash(_("Your PIN is gone."), "good")
+    return redirect(url_for("auth.account"), 303)
 
 
 @auth.route("/account/one-time-codes", methods=["GET", "POST"])
