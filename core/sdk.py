@@ -1,5 +1,6 @@
 """The public face of the core for plugins: tables, services and words. Screens are in ``core.sdk_web``."""
 
+from core.cases.field_work import read_signature
 from core.cases.models import Case
 from core.customers.identity import read_company_code
 from core.customers.models import Customer, CustomerAddress, CustomerContact, CustomerPhone
@@ -54,6 +55,8 @@ from core.kernel.outbox import publish
 from core.kernel.sheets import Column as SheetColumn
 from core.mail import outgoing as mails
 from core.records.attachments import attach
+from core.records.attachments import keep as keep_file
+from core.records.attachments import put as put_file
 from core.records.engine import (
     Step,
     answered_before,
@@ -111,7 +114,7 @@ from core.rules.obligation_models import Obligation
 from core.rules.unit_calendars import calendar_for
 from core.tasks.leaving import open_items as open_items_of_leaver
 from core.tasks.services import open_task
-from core.units.facts import local_day
+from core.units.facts import local_day, unit_facts
 from core.units.models import Setting, Stage, Unit
 from core.units.settings import SettingSpec, setting
 from core.units.switches import enabled_plugins, enabled_since
@@ -231,6 +234,7 @@ __all__ = [
     "fetch_visible",
     "holds",
     "jobs",
+    "keep_file",
     "label_of",
     "link_records",
     "local_day",
@@ -249,9 +253,11 @@ __all__ = [
     "perform",
     "pins",
     "publish",
+    "put_file",
     "read_company_code",
     "read_id",
     "read_phone",
+    "read_signature",
     "record_audit",
     "record_fact",
     "remember_answer",
@@ -268,6 +274,7 @@ __all__ = [
     "system_scope",
     "tell_of_fact",
     "transaction",
+    "unit_facts",
     "uuid7",
     "valid_email",
 ]
