@@ -9,6 +9,7 @@ from core.customers.services import BAD_EMAIL, valid_email
 from core.customers.services import on_erase as on_customer_erased
 from core.customers.services import summary as customer_summary
 from core.documents import services as documents
+from core.documents.labels import label_uid
 from core.kernel import clock, exporting, jobs, search, sheets
 from core.kernel.access import may, require
 from core.kernel.audit import record_audit
@@ -236,6 +237,7 @@ __all__ = [
     "jobs",
     "keep_file",
     "label_of",
+    "label_uid",
     "link_records",
     "local_day",
     "lock",

@@ -31,6 +31,7 @@ from core.records.types import record_type, record_types
 from core.units.models import Unit
 from core.units.switches import enabled_plugins
 
+from . import scan
 from .typeset import SHARED, compile_pdf, qr_svg
 
 RECORD = "record"  # the form that fits records of every type
@@ -109,6 +110,11 @@ def uid_of(code: str) -> UUID | None:
         return UUID(code.strip()) if len(code.strip()) in (32, 36) else None
     except ValueError:
         return None
+
+
+def label_uid(text: str) -> UUID | None:
+    """Return the ``uid`` of the record that a scanned text is the link or the code of; None for anything else."""
+    return uid_of(scan.understand(text).ours or text)
 
 
 def link(code: str, base: str) -> str:
