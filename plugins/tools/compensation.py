@@ -21,23 +21,22 @@ LIABLE, CARELESS = "R33-10.2", "R32-6.3"
 LOSS_ORDER = (LOSS, HUMAN, LIABLE, CARELESS)
 DAMAGE_ORDER = (MISUSE, HUMAN, LIABLE, CARELESS)
 CLAUSES = (LEAVER, LOSS, MISUSE, HUMAN, LIABLE, CARELESS)
-# Who loses under these may buy the same tool instead.
-IN_KIND_CLAUSES = (LOSS, LIABLE, CARELESS)
 BY_PEOPLE = (values.CARELESS, values.MISUSE)
 
-PRICE, ORIGINAL, CURRENT = "price", "original_price", "current_price"
+# By which price: today's of its kind, or what the tool cost.
+TODAY, ORIGINAL = "price", "original_price"
 STRAIGHT_LINE, NO_DISCOUNT = "straight_line", "none"
 HUNDRED, CENT = Decimal(100), Decimal("0.01")
-# What the regulations leave open, as the clauses' parameters begin with.
-SHARE, LEAST, LIFE = Decimal(50), Decimal(20), 24
+# What the regulations leave open, where nobody set it.
+SHARE, LEAST = Decimal(50), Decimal(20)
 
 
 @dataclass(frozen=True)
 class Terms:
     """What the clauses in force of a unit say: their parameters by clause id; a clause that is off is not there.
 
-    Read are ``basis`` (price, original_price, current_price), ``rate`` (percent), ``depreciation``, ``life``
-    (months) and ``least`` (percent of the price that a tool never falls below).
+    Read are ``basis`` (price: today's price of the kind; original_price), ``rate`` and ``misuse_rate`` (percent),
+    ``in_kind``, ``depreciation`` and ``least`` (percent of the price that a tool never falls below).
     """
 
     clauses: Mapping[str, Mapping[str, Any]]
@@ -62,7 +61,7 @@ class Owed:
 
 
 class Missing(ValueError):
-    """A figure that the clause reckons with is not known: ``name`` (price, current_price, bought_on)."""
+    """A figure that the clause reckons with is not known: ``name`` (price, bought_on)."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -71,12 +70,13 @@ class Missing(ValueError):
 
 @dataclass(frozen=True)
 class Figures:
-    """What is known of a tool: prices in yuan, when it was bought, its service life (months; 0: no end)."""
+    """What is known of a tool, prices in yuan: what it cost, what its kind costs today, when it was bought, its
+    service life (months; 0: no end)."""
 
     price: Decimal | None = None
     current_price: Decimal | None = None
     bought_on: date | None = None
-    life_months: int | None = None
+    life_months: int = 0
 
 
 def clause_for(terms: Terms, kind: str, cause: str, leaving: bool = False) -> str:
@@ -119,39 +119,41 @@ def work_out(
         return _less_for_age(terms, figures, day)
     basis, price = _base(terms, clause, figures)
     lost = kind == values.LOSS
-    rate = Decimal(terms.of(clause, "rate", _usual_rate(clause, lost)))
-    if lost and clause in (LIABLE, CARELESS):  # as R35-6.2: the rate is that of damage
-        rate = HUNDRED
+    rate = _rate(terms, clause, lost)
     inputs = {"basis": basis, "price": price, "rate": rate}
-    return Owed(clause, _share(price, rate), inputs, in_kind=lost and clause in IN_KIND_CLAUSES)
+    in_kind = lost and bool(terms.of(clause, "in_kind", clause != HUMAN))
+    return Owed(clause, _share(price, rate), inputs, in_kind)
 
 
-def _usual_rate(clause: str, lost: bool) -> Decimal:
-    return HUNDRED if lost or clause == HUMAN else SHARE
+def _rate(terms: Terms, clause: str, lost: bool) -> Decimal:
+    """What R33-10.2 and R32-6.3 call the company's rule: as R35-6.2 for a loss, as R35-6.3 for damage."""
+    if clause in (LIABLE, CARELESS) and not lost:
+        return Decimal(terms.of(clause, "misuse_rate", SHARE))
+    return Decimal(terms.of(clause, "rate", SHARE if clause == MISUSE else HUNDRED))
 
 
 def _base(terms: Terms, clause: str, figures: Figures) -> tuple[str, Decimal]:
-    """Return which price a clause reckons with, and the price."""
-    basis = str(terms.of(clause, "basis", PRICE if clause == HUMAN else ORIGINAL))
-    price = figures.current_price if basis == CURRENT else figures.price
-    if price is None:
-        raise Missing("current_price" if basis == CURRENT else "price")
-    return basis, price
+    """Return by which price a clause reckons, and the price; where its kind has none today, what it cost."""
+    basis = str(terms.of(clause, "basis", TODAY if clause == HUMAN else ORIGINAL))
+    if basis == TODAY and figures.current_price is not None:
+        return TODAY, figures.current_price
+    if figures.price is None:
+        raise Missing("price")
+    return ORIGINAL, figures.price
 
 
 def _less_for_age(terms: Terms, figures: Figures, day: date) -> Owed:
     basis, price = _base(terms, LEAVER, figures)
-    least = Decimal(terms.of(LEAVER, "least", LEAST))
-    life = int(terms.of(LEAVER, "life", LIFE)) if figures.life_months is None else figures.life_months
+    least, life = Decimal(terms.of(LEAVER, "least", LEAST)), figures.life_months
+    in_kind = bool(terms.of(LEAVER, "in_kind", True))
     inputs: dict[str, Any] = {"basis": basis, "price": price, "least": least, "life_months": life}
     if terms.of(LEAVER, "depreciation", STRAIGHT_LINE) == NO_DISCOUNT or life <= 0:
-        return Owed(LEAVER, _share(price, HUNDRED), {**inputs, "rate": HUNDRED})
+        return Owed(LEAVER, _share(price, HUNDRED), {**inputs, "rate": HUNDRED}, in_kind)
     if figures.bought_on is None:
         raise Missing("bought_on")
     age = whole_months(figures.bought_on, day)
-    return Owed(
-        LEAVER, value_after(price, age, life, least), {**inputs, "age_months": age, "bought_on": figures.bought_on}
-    )
+    inputs |= {"age_months": age, "bought_on": figures.bought_on}
+    return Owed(LEAVER, value_after(price, age, life, least), inputs, in_kind)
 
 
 def value_after(price: Decimal, age_months: int, life_months: int, least: Decimal) -> Decimal:
