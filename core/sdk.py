@@ -8,6 +8,7 @@ from core.customers.phones import read_phone
 from core.customers.services import BAD_EMAIL, valid_email
 from core.customers.services import on_erase as on_customer_erased
 from core.customers.services import summary as customer_summary
+from core.documents import scan
 from core.documents import services as documents
 from core.documents.labels import label_uid
 from core.kernel import clock, exporting, jobs, search, sheets
@@ -267,6 +268,7 @@ __all__ = [
     "require",
     "require_clause",
     "rmb",
+    "scan",
     "search",
     "sees_inside",
     "session",
