@@ -13,7 +13,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from core.sdk import (
     Field,
@@ -32,7 +32,6 @@ from core.sdk import (
     fetch,
     lock,
     money_math,
-    normalise,
     open_task,
     perform,
     publish,
@@ -43,7 +42,7 @@ from core.sdk import (
 )
 from core.sdk import local_day as day_of_unit
 
-from . import values
+from . import file, values
 from .models import Application, Kind, Purchase, PurchaseLine
 from .purchase_flow import CODE, WORKFLOW, forget_agreements, lines_of
 from .rights import BUY
@@ -290,9 +289,11 @@ def _lines(unit_id: int, raws: Sequence[Mapping[str, Any]]) -> list[dict[str, An
 def _line(unit_id: int, raw: Mapping[str, Any]) -> dict[str, Any]:
     given = clean(LINE_FIELDS, raw)
     errors: dict[str, Any] = {}
-    kind = find_kind(unit_id, given["kind"])
+    kind = file.find_kind(unit_id, given["kind"])
     if kind is None:
         errors["kind"] = _l("There is no kind of tool “%(name)s”", name=given["kind"])
+    elif not kind.active:
+        errors["kind"] = _l("“%(name)s” is out of use", name=kind.name)
     price = given["price"]
     if price is not None:
         try:
@@ -303,17 +304,6 @@ def _line(unit_id: int, raw: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidData(errors)
     texts = {name: given[name] or "" for name in ("what", "quote", "reason")}
     return {"kind_id": kind.id, "quantity": given["quantity"], "price": price, **texts}
-
-
-def find_kind(unit_id: int, text: str) -> Kind | None:
-    """Return the kind in use of this number, name or id in a unit."""
-    typed = normalise(str(text)).casefold()
-    wanted = select(Kind).where(Kind.unit_id == unit_id, Kind.active)
-    same = func.lower(Kind.code) == typed, func.lower(Kind.name) == typed
-    found = session().scalars(wanted.where(same[0] | same[1]).limit(1)).first()
-    if found is None and typed.isascii() and typed.isdigit() and len(typed) < 19:
-        found = session().scalars(wanted.where(Kind.id == int(typed))).first()
-    return found
 
 
 def form_values(detail: Purchase) -> dict[str, Any]:
