@@ -431,6 +431,7 @@ class StockMove(UnitScoped, Base):
     __table_args__ = (
         Index("ix_tools_stock_move_list", "unit_id", "id"),
         Index("ix_tools_stock_move_kind", "kind_id", "id"),
+        Index("ix_tools_stock_move_gone", "unit_id", "why", "at"),
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint("giver_id IS NOT NULL OR taker_id IS NOT NULL", name="ends"),
         Index("uq_tools_stock_move_key", "unit_id", "key", unique=True, **_only("key <> ''")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -61,7 +61,7 @@ class Row:
     """What became of a kind in a month, what there is, and what is wanted.
 
     ``used`` is what was used up of small parts, ``short`` what counts found less. ``coming`` stands on open plans,
-    ``sets`` is missing to the standard sets of the people who have one.
+    ``sets`` is missing to the standard sets of the people who have one. ``wear`` is expected to go.
     """
 
     kind: Kind
@@ -71,11 +71,12 @@ class Row:
     in_stores: Decimal = _ZERO
     coming: Decimal = _ZERO
     sets: Decimal = _ZERO
+    wear: Decimal = _ZERO
 
     @property
     def missing(self) -> int:
         """How many are to be bought: whole ones, never less than none."""
-        wanted = self.kind.low_stock + self.sets - self.in_stores - self.coming
+        wanted = self.kind.low_stock + self.sets + self.wear - self.in_stores - self.coming
         return max(0, int(wanted.to_integral_value(ROUND_CEILING)))
 
     @property
@@ -353,15 +354,7 @@ def draft_year(unit_id: int, year: int) -> Record:
 def _with_wear(row: Row) -> Row:
     """Count what twelve months took as wanted for the twelve to come."""
     gone = sum(row.figures[name] for name in ("lost", "worn")) - row.figures["found"]
-    return Row(
-        row.kind,
-        row.figures,
-        row.used,
-        row.short,
-        row.in_stores,
-        row.coming,
-        row.sets + max(gone, 0) + row.used + row.short,
-    )
+    return replace(row, wear=max(gone, 0) + row.used + row.short)
 
 
 def _tell_manager(record: Record) -> None:

@@ -451,6 +451,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_tools_stock_move'))
     )
     with op.batch_alter_table('tools_stock_move', schema=None) as batch_op:
+        batch_op.create_index('ix_tools_stock_move_gone', ['unit_id', 'why', 'at'], unique=False)
         batch_op.create_index('ix_tools_stock_move_kind', ['kind_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_stock_move_list', ['unit_id', 'id'], unique=False)
         batch_op.create_index('uq_tools_stock_move_key', ['unit_id', 'key'], unique=True, sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
@@ -559,6 +560,7 @@ def downgrade() -> None:
         batch_op.drop_index('uq_tools_stock_move_key', sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
         batch_op.drop_index('ix_tools_stock_move_list')
         batch_op.drop_index('ix_tools_stock_move_kind')
+        batch_op.drop_index('ix_tools_stock_move_gone')
 
     op.drop_table('tools_stock_move')
     with op.batch_alter_table('tools_service', schema=None) as batch_op:
