@@ -940,7 +940,7 @@ def find_tool(unit_id: int, text: object) -> Tool:
     found = session().scalars(mine.where(Tool.code == code)).first()
     if found is not None:
         return found
-    serials = session().scalars(mine.where(Tool.serial == code, Tool.serial != "").limit(3)).all()
+    serials = session().scalars(mine.where(Tool.serial == code, Tool.serial != "").order_by(Tool.id).limit(3)).all()
     if len(serials) > 1:
         names = "、".join(one.code for one in serials)
         raise InvalidData(
