@@ -1,20 +1,469 @@
-"""Hand-overs (交接单): offered by one side, accepted by both, nothing moves before."""
+"""Hand-overs (交接单): offered by one side, accepted by both, nothing moves before.
+
+An offer reserves its tools: each stands on one open line at a time. ``acceptance`` has what comes after.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import aliased, contains_eager, joinedload
 
-from core.sdk import FactKind, RecordType, State, make_workflow
-
-from . import values
-from .models import Handover
-
-CODE = "tools_handover"
-STATES = tuple(
-    State(code, label, {values.OFFERED: "open", values.DONE: "closed"}.get(code, "cancelled"))
-    for code, label in values.HANDOVER_STATES
+from core.sdk import (
+    Field,
+    InvalidData,
+    NotAllowed,
+    NotFound,
+    Record,
+    RecordType,
+    Refusal,
+    Refused,
+    answered_before,
+    clean,
+    clock,
+    create_record,
+    current_scope,
+    fetch,
+    label_of,
+    may,
+    money_math,
+    notify,
+    publish,
+    remember_answer,
+    require,
+    session,
+    transaction,
+    unit_facts,
 )
-FACT_KINDS = (FactKind("registered", _l("Hand-over offered"), 0),)
-TRANSITIONS = ()
-WORKFLOW = make_workflow(STATES[0].code, STATES, TRANSITIONS, FACT_KINDS)
-TYPE = RecordType(CODE, _l("Hand-over"), "JJ", Handover, WORKFLOW)
+
+from . import applications, file, parties, sides, values
+from .acceptance import accept, fetch_handover, lock_tools, locked, reasons_against, refuse, say, withdraw
+from .handover_flow import CODE, WORKFLOW, ticks_wanted
+from .models import Application, Custody, Handover, HandoverLine, Kind, Party, Stock, Tool
+from .plan import OFFER, Plan
+from .rights import CLEAR, KEEP, OWN
+from .sides import GIVER, TAKER, Voice, Word
+
+__all__ = ["FIELDS", "TYPE", "accept", "fetch_handover", "offer", "refuse", "ticks_wanted", "withdraw"]
+MOST_LINES, CHUNK = 500, 500
+_PART = (
+    Field("kind", "user", _l("Kind of tool"), True),
+    Field("quantity", "decimal", _l("Quantity"), True, minimum=Decimal("0.01"), maximum=Decimal(100_000)),
+)
+_PARTY = {"help": _l("Or the person below")}
+FIELDS = (
+    Field("kind", "choice", _l("Kind"), True, values.HANDOVER_KINDS),
+    Field("giver_id", "user", _l("Giver"), **_PARTY),
+    Field("giver_user_id", "user", _l("Giving person")),
+    Field("taker_id", "user", _l("Receiver"), **_PARTY),
+    Field("taker_user_id", "user", _l("Receiving person")),
+    Field("due_at", "moment", _l("Back by")),
+    Field("purpose", "text", _l("Purpose"), max_length=300),
+    Field("application_id", "user", _l("Application")),
+    Field("clearance_id", "user", _l("Clearance")),
+    Field("incident_id", "user", _l("Incident")),
+)
+# Applications that a kind of hand-over carries out.
+_CARRIES_OUT = {
+    values.ISSUE: (values.A_REPLACE, values.A_NEW, values.A_ADDITIONAL, values.A_WEAR_PART),
+    values.LOAN: (values.A_BORROW,),
+    values.LEND: (values.A_LEND,),
+}
+
+
+# --- offering ------------------------------------------------------------------------------------
+
+
+def offer(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
+    """Offer a hand-over: ``FIELDS``; ``tools`` (ids as numbers, else codes or what was scanned), ``parts`` as
+    (kind id, quantity), ``conditions`` by tool id, ``ticks``. Nothing moves yet, but the tools are reserved.
+
+    The side the actor acts for says yes at once: the giving store or person; the receiving store of a return where
+    the keeper says the ``conditions``, of what comes from a repairer, or which they keep themselves.
+
+    Raises:
+        NotAllowed: a store's side without ``KEEP``; a transfer without ``CLEAR``; somebody else's tools.
+        NotFound: a tool or party of another unit. InvalidData: beside the field.
+        Refused: every reason at once: not in the giver's hands, reserved, states, clauses.
+    """
+    given = clean(FIELDS, raw, timezone=unit_facts(unit_id).timezone)
+    with transaction():
+        before = answered_before(unit_id, key, "tools.offer", dict(raw))
+        if before is not None:
+            return fetch_handover(before["record"])
+        ends = _ends(unit_id, given)
+        permission = _permission(unit_id, given["kind"], *ends, given["clearance_id"])
+        record = _offer(_plan(unit_id, given, raw, ends), given, permission, raw)
+        remember_answer(unit_id, key, {"record": record.id})
+        return record
+
+
+def give_at_once(unit_id: int, raw: Mapping[str, Any]) -> Record:
+    """Offer and accept in the names of both parties, for demo data: nobody real said these words.
+
+    Raises:
+        NotAllowed: without ``KEEP``. And as ``offer`` and ``accept``.
+    """
+    require(KEEP, unit_id)
+    given = clean(FIELDS, raw, timezone=unit_facts(unit_id).timezone)
+    ticks: dict[str, list[str]] = {}
+    for name, code, _words in ticks_wanted(unit_id, given["kind"]):
+        ticks.setdefault(name, []).append(code)
+    raw = {**raw, "ticks": ticks}
+    with transaction():
+        made = _offer(_plan(unit_id, given, raw, _ends(unit_id, given)), given, KEEP, raw)
+        record, handover, lines = locked(made.id)
+        for side in (GIVER, TAKER):
+            if sides.said(handover, side) is None:
+                party = sides.party_of(handover, side)
+                means = values.OWN_DEVICE if party.kind in sides.PEOPLE else values.ON_PAPER
+                conditions = raw.get("conditions") if side == TAKER else {}
+                how = Voice(party.user_id, means)
+                say(record, handover, lines, side, how, Word(), conditions=conditions, ticks=_ticks(side, ticks))
+        return record
+
+
+def _ticks(side: str, ticks: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    return ticks if side == TAKER else {}
+
+
+def _offer(plan: Plan, given: Mapping[str, Any], permission: str, raw: Mapping[str, Any]) -> Record:
+    lock_tools(tool.id for tool in plan.tools)
+    against = [*reasons_against(plan, OFFER), *_reserved(plan), *_not_lenders(plan), *_short(plan)]
+    if against:
+        raise Refused(against)
+    with session().begin_nested():
+        record, lines = _make(plan, given, permission)
+        _say_at_once(record, lines, raw)
+    return record
+
+
+def _ends(unit_id: int, given: Mapping[str, Any]) -> tuple[Party, Party]:
+    giver, taker = _party(unit_id, given, GIVER), _party(unit_id, given, TAKER)
+    _check_ends(given["kind"], giver, taker)
+    return giver, taker
+
+
+def _plan(unit_id: int, given: Mapping[str, Any], raw: Mapping[str, Any], ends: tuple[Party, Party]) -> Plan:
+    tools, parts = find_tools(unit_id, raw.get("tools") or ()), _parts(unit_id, raw.get("parts") or ())
+    if not tools and not parts:
+        raise InvalidData({"tools": _l("There is nothing to hand over yet")})
+    if len(tools) + len(parts) > MOST_LINES:
+        raise InvalidData({"tools": _l("At most %(count)d lines on one hand-over", count=MOST_LINES)})
+    plan = Plan(
+        unit_id=unit_id,
+        kind=given["kind"],
+        giver=ends[0],
+        taker=ends[1],
+        at=clock.now(),
+        tools=tools,
+        parts=parts,
+        due_at=_due(given["kind"], given["due_at"]),
+        clearance_id=given["clearance_id"],
+        conditions=dict(raw.get("conditions") or {}),
+    )
+    return replace(plan, application=_application(plan, given["application_id"]))
+
+
+def _party(unit_id: int, given: Mapping[str, Any], side: str) -> Party:
+    name = f"{side}_id"
+    if given[name] is not None:
+        party = fetch(Party, given[name])
+        if party.unit_id != unit_id:
+            raise NotFound()
+        return party
+    user_id = given[f"{side}_user_id"]
+    if user_id is None:
+        raise InvalidData({name: _l("Please fill this in")})
+    try:
+        return parties.person(unit_id, user_id)
+    except InvalidData as bad:
+        raise InvalidData({name: bad.errors["user"]}) from None
+
+
+def _check_ends(kind: str, giver: Party, taker: Party) -> None:
+    errors: dict[str, Any] = {}
+    for name, party, kinds in zip(("giver_id", "taker_id"), (giver, taker), values.ENDS[kind], strict=True):
+        if party.kind not in kinds:
+            allowed = "、".join(str(label_of(values.PARTY_KINDS, one)) for one in kinds)
+            errors[name] = _l("For this kind of hand-over choose: %(kinds)s", kinds=allowed)
+    if giver.id == taker.id:
+        errors["taker_id"] = _l("Giver and receiver are the same")
+    elif not taker.active:
+        errors["taker_id"] = _l("This holder is out of use")
+    if errors:
+        raise InvalidData(errors)
+
+
+def _permission(unit_id: int, kind: str, giver: Party, taker: Party, clearance_id: int | None) -> str:
+    """Return the permission by which the actor may offer this.
+
+    Raises:
+        NotAllowed: they may not.
+    """
+    actor = current_scope().actor_id
+    stores = values.STORE in (giver.kind, taker.kind)
+    if stores and may(KEEP, unit_id):
+        return KEEP
+    clearing = kind == values.TRANSFER or (kind == values.RETURN and clearance_id is not None)
+    if clearing and may(CLEAR, unit_id):
+        return CLEAR
+    theirs = sides.speaks_for(giver, actor) or (taker.kind == values.PERSON and sides.speaks_for(taker, actor))
+    if kind in (values.RETURN, values.LEND) and theirs and may(OWN, unit_id):
+        return OWN
+    raise NotAllowed(CLEAR if kind == values.TRANSFER else KEEP)
+
+
+def find_tools(unit_id: int, given: Iterable[object]) -> list[Tool]:
+    """Return tools by id (numbers) or by code, serial or scanned label (text), each once, in that order.
+
+    Raises:
+        NotFound: an id of no tool here. InvalidData: under ``tools``, naming what was not found.
+    """
+    wanted = list(dict.fromkeys(given))
+    ids = [one for one in wanted if isinstance(one, int)]
+    codes = [one.strip() for one in wanted if isinstance(one, str)]
+    by_id = {tool.id: tool for tool in _tools(unit_id, Tool.id, ids)}
+    by_code = {tool.code: tool for tool in _tools(unit_id, Tool.code, codes)}
+    if set(ids) - set(by_id):
+        raise NotFound()
+    found = [
+        by_id[one] if isinstance(one, int) else by_code.get(str(one).strip()) or _scanned(unit_id, one)
+        for one in wanted
+    ]
+    return list({tool.id: tool for tool in found}.values())
+
+
+def _tools(unit_id: int, column: Any, values_: Sequence[object]) -> list[Tool]:
+    found: list[Tool] = []
+    for start in range(0, len(values_), CHUNK):
+        wanted = select(Tool).where(Tool.unit_id == unit_id, column.in_(values_[start : start + CHUNK]))
+        found += session().scalars(wanted.options(joinedload(Tool.kind)))
+    return found
+
+
+def _scanned(unit_id: int, text: object) -> Tool:
+    try:
+        return file.find_tool(unit_id, str(text))
+    except InvalidData as bad:
+        raise InvalidData({"tools": [said for texts in bad.errors.values() for said in texts]}) from None
+
+
+def _parts(unit_id: int, given: Iterable[tuple[object, object]]) -> list[tuple[Kind, Decimal]]:
+    found: dict[int, tuple[Kind, Decimal]] = {}
+    for kind_id, quantity in given:
+        one = clean(_PART, {"kind": kind_id, "quantity": quantity})
+        kind = fetch(Kind, one["kind"])
+        if kind.unit_id != unit_id:
+            raise NotFound()
+        if kind.category != values.CONSUMABLE:
+            raise InvalidData({"parts": _l("%(kind)s has numbers: scan each one", kind=kind.name)})
+        found[kind.id] = (
+            kind,
+            money_math.exact(one["quantity"], "parts") + found.get(kind.id, (kind, Decimal(0)))[1],
+        )
+    return list(found.values())
+
+
+def _due(kind: str, due_at: datetime | None) -> datetime | None:
+    if kind not in values.WITH_DUE:
+        return None
+    if due_at is None:
+        raise InvalidData({"due_at": _l("Please say by when it is to be back")})
+    if due_at <= clock.now():
+        raise InvalidData({"due_at": _l("This time has passed already")})
+    return due_at
+
+
+def _application(plan: Plan, application_id: int | None) -> Application | None:
+    """Return the granted application a plan carries out: the one named, else one of this person for this kind."""
+    person = plan.giver if plan.kind == values.LEND else plan.taker
+    if application_id is not None:
+        named = fetch(Application, application_id)
+        fits = named.unit_id == plan.unit_id and person.user_id == named.user_id
+        fits = fits or (named.department_id is not None and named.department_id == plan.taker.id)
+        if not fits or named.record.state != values.GRANTED:
+            raise InvalidData({"application_id": _l("This application is not granted for this person")})
+        return named
+    kinds = {*(tool.kind_id for tool in plan.tools), *(kind.id for kind, _quantity in plan.parts)}
+    if plan.kind not in _CARRIES_OUT or person.user_id is None or len(kinds) != 1:
+        return None
+    return applications.find_granted(plan.unit_id, person.user_id, kinds.pop(), _CARRIES_OUT[plan.kind])
+
+
+# --- what stands against an offer -----------------------------------------------------------------
+
+
+def _reserved(plan: Plan) -> list[Refusal]:
+    """Name the tools that stand on another open hand-over."""
+    lines = open_lines(tool.id for tool in plan.tools)
+    return [
+        Refusal(
+            "reserved",
+            _l(
+                "%(tool)s is on hand-over %(number)s, which is still open",
+                tool=tool.code,
+                number=lines[tool.id].handover.record.number,
+            ),
+        )
+        for tool in plan.tools
+        if tool.id in lines
+    ]
+
+
+def _not_lenders(plan: Plan) -> list[Refusal]:
+    """A return to a person goes to whoever lent the tool on, nobody else."""
+    if plan.kind != values.RETURN or plan.taker.kind == values.STORE:
+        return []
+    now, before = aliased(Custody), aliased(Custody)
+    ids = [tool.id for tool in plan.tools]
+    wanted = (
+        select(before.tool_id)
+        .join(now, and_(now.tool_id == before.tool_id, now.seq == before.seq + 1))
+        .where(before.tool_id.in_(ids), now.ends_at.is_(None))
+        .where(now.how == values.LEND, before.party_id == plan.taker.id)
+    )
+    lent = set(session().scalars(wanted))
+    who = parties.party_name(plan.taker)
+    text = _l("was not lent on by %(name)s; bring it back to the store", name=who)
+    return [
+        Refusal("not_lender", _l("%(tool)s %(why)s", tool=tool.code, why=text))
+        for tool in plan.tools
+        if tool.id not in lent
+    ]
+
+
+def _short(plan: Plan) -> list[Refusal]:
+    """Name the small parts of which the giver has less."""
+    if not plan.parts:
+        return []
+    mine = select(Stock.kind_id, Stock.quantity).where(Stock.party_id == plan.giver.id)
+    has: dict[int, Decimal] = {row.kind_id: row.quantity for row in session().execute(mine)}
+    return [
+        Refusal(
+            "short",
+            _l(
+                "%(giver)s has %(quantity)s of %(kind)s, not more",
+                giver=parties.party_name(plan.giver),
+                quantity=has.get(kind.id, Decimal(0)),
+                kind=kind.name,
+            ),
+        )
+        for kind, quantity in plan.parts
+        if has.get(kind.id, Decimal(0)) < quantity
+    ]
+
+
+# --- the record ----------------------------------------------------------------------------------
+
+
+def _make(plan: Plan, given: Mapping[str, Any], permission: str) -> tuple[Record, list[HandoverLine]]:
+    detail = Handover(
+        kind=plan.kind,
+        giver=plan.giver,
+        taker=plan.taker,
+        due_at=plan.due_at,
+        purpose=given["purpose"] or "",
+        application_id=plan.application.id if plan.application else None,
+        clearance_id=given["clearance_id"],
+        incident_id=given["incident_id"],
+        lines_count=len(plan.tools) + len(plan.parts),
+    )
+    lines = [HandoverLine(tool=tool, kind=tool.kind, condition=tool.condition) for tool in plan.tools]
+    lines += [HandoverLine(kind=kind, quantity=quantity) for kind, quantity in plan.parts]
+    for line in lines:
+        line.unit_id, line.handover = plan.unit_id, detail
+    record = create_record(
+        TYPE,
+        plan.unit_id,
+        detail,
+        title=f"{parties.party_name(plan.giver)} → {parties.party_name(plan.taker)}",
+        customer_id=None,
+        received_at=plan.at,
+        permission=permission,
+        facts=[("registered", {"kind": plan.kind})],
+    )
+    publish("record.registered", plan.unit_id, {"record_id": record.id, "type": CODE})
+    notify(record, "tools.offered", [one for one in (plan.giver.user_id, plan.taker.user_id) if one is not None])
+    return record, lines
+
+
+def _say_at_once(record: Record, lines: Sequence[HandoverLine], raw: Mapping[str, Any]) -> None:
+    handover = lines[0].handover
+    conditions, ticks = raw.get("conditions") or {}, raw.get("ticks") or {}
+    keeper, actor = may(KEEP, record.unit_id), current_scope().actor_id
+    here = Voice(actor, values.OWN_DEVICE)
+    giver, taker = handover.giver, handover.taker
+    if (giver.kind == values.STORE and keeper) or sides.speaks_for(giver, actor):
+        say(record, handover, lines, GIVER, here, Word(), conditions={})
+    now = handover.kind == values.REPAIRED or taker.user_id == actor
+    now = bool(conditions) if handover.kind == values.RETURN else now
+    if taker.kind == values.STORE and keeper and now:
+        say(record, handover, lines, TAKER, here, Word(), conditions=conditions, ticks=ticks)
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def waiting_for(user_id: int, unit_id: int, limit: int = 100) -> list[Handover]:
+    """Return the hand-overs that wait for a person's word, the oldest first, with their parties."""
+    giver, taker = aliased(Party), aliased(Party)
+    theirs = [
+        and_(party.user_id == user_id, party.kind.in_(sides.PEOPLE), said.is_(None))
+        for party, said in ((giver, Handover.giver_at), (taker, Handover.taker_at))
+    ]
+    return _waiting(unit_id, giver, taker, or_(*theirs), limit)
+
+
+def waiting_for_stores(unit_id: int, limit: int = 100) -> list[Handover]:
+    """Return the hand-overs that wait for a keeper's word for a store, the oldest first."""
+    giver, taker = aliased(Party), aliased(Party)
+    theirs = [
+        and_(party.kind == values.STORE, said.is_(None))
+        for party, said in ((giver, Handover.giver_at), (taker, Handover.taker_at))
+    ]
+    return _waiting(unit_id, giver, taker, or_(*theirs), limit)
+
+
+def _waiting(unit_id: int, giver: Any, taker: Any, condition: Any, limit: int) -> list[Handover]:
+    wanted = (
+        select(Handover)
+        .join(Handover.record)
+        .join(giver, Handover.giver_id == giver.id)
+        .join(taker, Handover.taker_id == taker.id)
+        .where(Record.unit_id == unit_id, Record.type == CODE, Record.state == values.OFFERED, condition)
+        .options(contains_eager(Handover.record))
+        .options(contains_eager(Handover.giver.of_type(giver)), contains_eager(Handover.taker.of_type(taker)))
+        .order_by(Handover.id)
+        .limit(limit)
+    )
+    return list(session().scalars(wanted))
+
+
+def open_of_tool(tool_id: int) -> HandoverLine | None:
+    """Return the open line a tool stands on, with its hand-over, or None."""
+    return open_lines([tool_id]).get(tool_id)
+
+
+def open_lines(tool_ids: Iterable[int]) -> dict[int, HandoverLine]:
+    """Return the open lines of tools by tool id, with their hand-overs, a few hundred a select."""
+    ids, found = sorted(set(tool_ids)), {}
+    for start in range(0, len(ids), CHUNK):
+        mine = HandoverLine.tool_id.in_(ids[start : start + CHUNK]), HandoverLine.state == values.OPEN_LINE
+        for line in session().scalars(select(HandoverLine).where(*mine).options(joinedload(HandoverLine.handover))):
+            if line.tool_id is not None:
+                found[line.tool_id] = line
+    return found
+
+
+def _search_text(record: Record, detail: Handover) -> str:
+    return "\n".join((record.number, record.title, detail.purpose))
+
+
+TYPE = RecordType(CODE, _l("Hand-over"), "JJ", Handover, WORKFLOW, _search_text, intake=FIELDS, register=offer)

@@ -77,7 +77,7 @@ ENDS = {
     ISSUE: ((STORE,), (PERSON,)),
     USE: ((STORE,), (PERSON,)),
     LOAN: ((STORE,), (PERSON, DEPARTMENT)),
-    RETURN: ((PERSON, DEPARTMENT), (STORE,)),
+    RETURN: ((PERSON, DEPARTMENT), (STORE, PERSON)),  # to the colleague who lent it on, or to a store
     LEND: ((PERSON,), (PERSON,)),
     TRANSFER: ((PERSON,), (PERSON,)),
     MOVE: ((STORE,), (STORE,)),
@@ -148,11 +148,12 @@ INCIDENT_KINDS = (
     (ACCIDENT, _l("Accident")),
     (BREACH, _l("Breach of the rules")),
 )
-REPORTED, JUDGED, CHARGED, CLOSED = "reported", "judged", "charged", "closed"
+REPORTED, JUDGED, CHARGED, CLOSED, REFUND = "reported", "judged", "charged", "closed", "refund"
 INCIDENT_STATES = (
     (REPORTED, _l("Reported")),
     (JUDGED, _l("Judged")),
     (CHARGED, _l("To be compensated")),
+    (REFUND, _l("To be paid back")),
     (CLOSED, _l("Closed")),
     (CANCELLED, _l("Entered by mistake")),
 )
