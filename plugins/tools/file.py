@@ -241,7 +241,7 @@ def staff_choices(unit_id: int) -> Choices:
     return [(str(key), name) for key, name in accounts.staff_names(unit_id)]
 
 
-def _staff(unit_id: int, text: str, field: str) -> int:
+def staff_id(unit_id: int, text: str, field: str) -> int:
     """Find a person of the unit's staff by id, user name or full name.
 
     Raises:
@@ -544,7 +544,7 @@ def _save_party(
     form = _Form(fields, raw)
     given = {"name": " ".join((form.given["name"] or "").split()), "contact": form.given["contact"] or ""}
     if "user_id" in form.given:
-        given["user_id"] = form.try_("user_id", lambda text: _staff(unit_id, text, "user_id"))
+        given["user_id"] = form.try_("user_id", lambda text: staff_id(unit_id, text, "user_id"))
     if kind == values.STORE and given["user_id"] and not accounts.who_may(KEEP, unit_id, [given["user_id"]]):
         form.bad("user_id", _l("This person may not keep tools here; give them a position that does"))
     if given["name"] and _name_taken(unit_id, kind, given["name"], row):
@@ -760,7 +760,7 @@ def _read_tool(unit_id: int, form: _Form, tool: Tool | None) -> dict[str, Any]:
     given = {name: "" if value is None and name in _TEXTS else value for name, value in given.items()}
     given["price"] = form.try_("price", _price)
     given["calibrate_on"], given["note"] = form.given["calibrate_on"], form.given["note"] or ""
-    given["maintainer_id"] = form.try_("maintainer", lambda text: _staff(unit_id, text, "maintainer"))
+    given["maintainer_id"] = form.try_("maintainer", lambda text: staff_id(unit_id, text, "maintainer"))
     given["code"] = _tool_code(unit_id, form, tool)
     given["serial"] = tidy_code(given["serial"])
     given["kind_row"] = kind
