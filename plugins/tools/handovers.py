@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import and_, or_, select
-from sqlalchemy.orm import aliased, contains_eager, joinedload
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from core.sdk import (
     Field,
@@ -22,7 +22,6 @@ from core.sdk import (
     NotFound,
     Record,
     RecordType,
-    Refusal,
     Refused,
     answered_before,
     clean,
@@ -43,14 +42,40 @@ from core.sdk import (
 )
 
 from . import applications, file, parties, sides, values
-from .acceptance import accept, fetch_handover, lock_tools, locked, reasons_against, refuse, say, withdraw
+from .acceptance import accept, say
 from .handover_flow import CODE, WORKFLOW, ticks_wanted
-from .models import Application, Custody, Handover, HandoverLine, Kind, Party, Stock, Tool
-from .plan import OFFER, Plan
+from .handover_reasons import against_offer
+from .handover_rows import (
+    fetch_handover,
+    lock_tools,
+    locked,
+    open_lines,
+    open_of_tool,
+    waiting_for,
+    waiting_for_stores,
+)
+from .models import Application, Handover, HandoverLine, Kind, Party, Tool
+from .plan import Plan
+from .refusing import refuse, withdraw
 from .rights import CLEAR, KEEP, OWN
 from .sides import GIVER, TAKER, Voice, Word
 
-__all__ = ["FIELDS", "TYPE", "accept", "fetch_handover", "offer", "refuse", "ticks_wanted", "withdraw"]
+__all__ = [
+    "FIELDS",
+    "TYPE",
+    "accept",
+    "fetch_handover",
+    "find_tools",
+    "give_at_once",
+    "offer",
+    "open_lines",
+    "open_of_tool",
+    "refuse",
+    "ticks_wanted",
+    "waiting_for",
+    "waiting_for_stores",
+    "withdraw",
+]
 MOST_LINES, CHUNK = 500, 500
 _PART = (
     Field("kind", "user", _l("Kind of tool"), True),
@@ -135,7 +160,7 @@ def _ticks(side: str, ticks: Mapping[str, Sequence[str]]) -> Mapping[str, Sequen
 
 def _offer(plan: Plan, given: Mapping[str, Any], permission: str, raw: Mapping[str, Any]) -> Record:
     lock_tools(tool.id for tool in plan.tools)
-    against = [*reasons_against(plan, OFFER), *_reserved(plan), *_not_lenders(plan), *_short(plan)]
+    against = against_offer(plan)
     if against:
         raise Refused(against)
     with session().begin_nested():
@@ -297,69 +322,6 @@ def _application(plan: Plan, application_id: int | None) -> Application | None:
     return applications.find_granted(plan.unit_id, person.user_id, kinds.pop(), _CARRIES_OUT[plan.kind])
 
 
-# --- what stands against an offer -----------------------------------------------------------------
-
-
-def _reserved(plan: Plan) -> list[Refusal]:
-    """Name the tools that stand on another open hand-over."""
-    lines = open_lines(tool.id for tool in plan.tools)
-    return [
-        Refusal(
-            "reserved",
-            _l(
-                "%(tool)s is on hand-over %(number)s, which is still open",
-                tool=tool.code,
-                number=lines[tool.id].handover.record.number,
-            ),
-        )
-        for tool in plan.tools
-        if tool.id in lines
-    ]
-
-
-def _not_lenders(plan: Plan) -> list[Refusal]:
-    """A return to a person goes to whoever lent the tool on, nobody else."""
-    if plan.kind != values.RETURN or plan.taker.kind == values.STORE:
-        return []
-    now, before = aliased(Custody), aliased(Custody)
-    ids = [tool.id for tool in plan.tools]
-    wanted = (
-        select(before.tool_id)
-        .join(now, and_(now.tool_id == before.tool_id, now.seq == before.seq + 1))
-        .where(before.tool_id.in_(ids), now.ends_at.is_(None))
-        .where(now.how == values.LEND, before.party_id == plan.taker.id)
-    )
-    lent = set(session().scalars(wanted))
-    who = parties.party_name(plan.taker)
-    text = _l("was not lent on by %(name)s; bring it back to the store", name=who)
-    return [
-        Refusal("not_lender", _l("%(tool)s %(why)s", tool=tool.code, why=text))
-        for tool in plan.tools
-        if tool.id not in lent
-    ]
-
-
-def _short(plan: Plan) -> list[Refusal]:
-    """Name the small parts of which the giver has less."""
-    if not plan.parts:
-        return []
-    mine = select(Stock.kind_id, Stock.quantity).where(Stock.party_id == plan.giver.id)
-    has: dict[int, Decimal] = {row.kind_id: row.quantity for row in session().execute(mine)}
-    return [
-        Refusal(
-            "short",
-            _l(
-                "%(giver)s has %(quantity)s of %(kind)s, not more",
-                giver=parties.party_name(plan.giver),
-                quantity=has.get(kind.id, Decimal(0)),
-                kind=kind.name,
-            ),
-        )
-        for kind, quantity in plan.parts
-        if has.get(kind.id, Decimal(0)) < quantity
-    ]
-
-
 # --- the record ----------------------------------------------------------------------------------
 
 
@@ -406,60 +368,6 @@ def _say_at_once(record: Record, lines: Sequence[HandoverLine], raw: Mapping[str
     now = bool(conditions) if handover.kind == values.RETURN else now
     if taker.kind == values.STORE and keeper and now:
         say(record, handover, lines, TAKER, here, Word(), conditions=conditions, ticks=ticks)
-
-
-# --- reading -------------------------------------------------------------------------------------
-
-
-def waiting_for(user_id: int, unit_id: int, limit: int = 100) -> list[Handover]:
-    """Return the hand-overs that wait for a person's word, the oldest first, with their parties."""
-    giver, taker = aliased(Party), aliased(Party)
-    theirs = [
-        and_(party.user_id == user_id, party.kind.in_(sides.PEOPLE), said.is_(None))
-        for party, said in ((giver, Handover.giver_at), (taker, Handover.taker_at))
-    ]
-    return _waiting(unit_id, giver, taker, or_(*theirs), limit)
-
-
-def waiting_for_stores(unit_id: int, limit: int = 100) -> list[Handover]:
-    """Return the hand-overs that wait for a keeper's word for a store, the oldest first."""
-    giver, taker = aliased(Party), aliased(Party)
-    theirs = [
-        and_(party.kind == values.STORE, said.is_(None))
-        for party, said in ((giver, Handover.giver_at), (taker, Handover.taker_at))
-    ]
-    return _waiting(unit_id, giver, taker, or_(*theirs), limit)
-
-
-def _waiting(unit_id: int, giver: Any, taker: Any, condition: Any, limit: int) -> list[Handover]:
-    wanted = (
-        select(Handover)
-        .join(Handover.record)
-        .join(giver, Handover.giver_id == giver.id)
-        .join(taker, Handover.taker_id == taker.id)
-        .where(Record.unit_id == unit_id, Record.type == CODE, Record.state == values.OFFERED, condition)
-        .options(contains_eager(Handover.record))
-        .options(contains_eager(Handover.giver.of_type(giver)), contains_eager(Handover.taker.of_type(taker)))
-        .order_by(Handover.id)
-        .limit(limit)
-    )
-    return list(session().scalars(wanted))
-
-
-def open_of_tool(tool_id: int) -> HandoverLine | None:
-    """Return the open line a tool stands on, with its hand-over, or None."""
-    return open_lines([tool_id]).get(tool_id)
-
-
-def open_lines(tool_ids: Iterable[int]) -> dict[int, HandoverLine]:
-    """Return the open lines of tools by tool id, with their hand-overs, a few hundred a select."""
-    ids, found = sorted(set(tool_ids)), {}
-    for start in range(0, len(ids), CHUNK):
-        mine = HandoverLine.tool_id.in_(ids[start : start + CHUNK]), HandoverLine.state == values.OPEN_LINE
-        for line in session().scalars(select(HandoverLine).where(*mine).options(joinedload(HandoverLine.handover))):
-            if line.tool_id is not None:
-                found[line.tool_id] = line
-    return found
 
 
 def _search_text(record: Record, detail: Handover) -> str:
