@@ -1,4 +1,4 @@
-"""The keeper's desk: a basket of scanned tools and counted small parts, looked at line by line before it is offered.
+"""The keeper's desk: a basket of scanned tools and counted small parts, looked at before it is offered.
 
 A basket lives in the form of the page, not in the database: it is read anew each time, so what became of a tool
 meanwhile is seen. It only reads; a hand-over is made by ``handovers.offer``.
@@ -73,7 +73,14 @@ MODES = (
         _IN_STORE,
         _l("To a person or another department, back by a set time."),
     ),
-    Mode("use", _l("Take for a job"), values.USE, (values.PERSON,), _IN_STORE, _l("For one job, back when it is done.")),
+    Mode(
+        "use",
+        _l("Take for a job"),
+        values.USE,
+        (values.PERSON,),
+        _IN_STORE,
+        _l("For one job, back when it is done."),
+    ),
     Mode(
         RETURN,
         _l("Return"),
@@ -219,9 +226,7 @@ def lines_of(basket: Basket) -> list[Line]:
     wanted = select(Tool).where(Tool.unit_id == basket.unit_id, Tool.id.in_(basket.tool_ids))
     found = {one.id: one for one in session().scalars(wanted.options(joinedload(Tool.kind)))}
     held, reserved = custody.spells(found), handovers.open_lines(list(found))
-    return [
-        _line(basket, found[one], held.get(one), reserved.get(one)) for one in basket.tool_ids if one in found
-    ]
+    return [_line(basket, found[one], held.get(one), reserved.get(one)) for one in basket.tool_ids if one in found]
 
 
 def _line(basket: Basket, tool: Tool, held: Custody | None, reserved: HandoverLine | None) -> Line:
@@ -247,7 +252,7 @@ def _there(party_id: int | None, kind_ids: Iterable[int]) -> Mapping[int, Decima
 
 
 def problem_of(basket: Basket, tool: Tool, held: Custody | None, reserved: HandoverLine | None) -> Any:
-    """Say why a tool cannot go along, or ''. What clauses say comes with the offer; this is what one sees at once."""
+    """Say why a tool cannot go along, or ''. What clauses say comes with the offer; this one sees at once."""
     if reserved is not None:
         number = reserved.handover.record.number
         return _l("Already on hand-over %(number)s, which is not finished", number=number)
@@ -281,7 +286,9 @@ def _problem_back(basket: Basket, tool: Tool, held: Custody) -> Any:
     if tool.record.state not in basket.mode.states:
         return _problem_state(basket.mode, tool)
     if basket.receiver and as_choice(held.party) != basket.receiver:
-        return _l("With somebody else: %(holder)s. One hand-over is from one holder.", holder=party_name(held.party))
+        return _l(
+            "With somebody else: %(holder)s. One hand-over is from one holder.", holder=party_name(held.party)
+        )
     return ""
 
 

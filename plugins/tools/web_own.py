@@ -1,9 +1,169 @@
-"""One's own tools, on a phone."""
+"""One's own tools, made for a phone; and the card of a person, for those who may see tools."""
 
 from __future__ import annotations
 
-from flask import Blueprint
+from typing import Any
+
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from core.sdk import (
+    AppError,
+    InvalidData,
+    NotAllowed,
+    NotFound,
+    Record,
+    current_scope,
+    perform,
+    pins,
+    read_id,
+    transaction,
+    uuid7,
+)
+from core.sdk_web import page_url, state_badge
+
+from . import card, handovers, parties, stock, values, web_accept
+from .models import Handover
+from .rights import KEEP, OWN, VIEW
+
+MOST = 100
 
 
 def add_routes(blueprint: Blueprint) -> None:
     """Add the pages to the plugin's blueprint (mounted at ``/p/tools/``)."""
+    blueprint.add_url_rule("/own", "own", own)
+    blueprint.add_url_rule("/own/return", "own_return", own_return, methods=("POST",))
+    blueprint.add_url_rule("/own/used/<tool_id>", "own_used", own_used, methods=("POST",))
+    blueprint.add_url_rule("/person/<user_id>", "card", person)
+
+
+def _require(permission: str) -> None:
+    if not current_scope().may(permission, g.unit.id):
+        raise NotAllowed(permission)
+
+
+def own() -> ResponseReturnValue:
+    """Show what is in one's name, what waits for one's word, and what one can do about it."""
+    _require(OWN)
+    return _own_page()
+
+
+def _own_page(errors: dict[str, Any] | None = None, status: int = 200) -> ResponseReturnValue:
+    me = g.actor.id
+    party = parties.held_as(g.unit.id, me)
+    waiting = handovers.waiting_for(me, g.unit.id)
+    page = render_template(
+        "tools/own.html",
+        held=card.held(party),
+        parts=stock.of_party(party.id) if party else (),
+        waiting=[(one, _about(one, me)) for one in waiting],
+        applications=card.applications_of(g.unit.id, me, 10),
+        incidents=card.incidents_of(g.unit.id, me, 10),
+        stores=parties.stores(g.unit.id),
+        state=state_badge,
+        plain=stock.plain_number,
+        kind_label=dict(values.HANDOVER_KINDS),
+        application_label=dict(values.APPLICATION_KINDS),
+        incident_label=dict(values.INCIDENT_KINDS),
+        has_pin=bool(pins.with_pin([me])),
+        pin_url=page_url("auth.pin_page"),
+        on_loan=values.ON_LOAN,
+        apply_url=page_url("tools.application_new"),
+        report_url=lambda tool: page_url("tools.incident_new", tool=tool.id),
+        errors=errors or {},
+        key=str(uuid7()),
+    )
+    return page, status
+
+
+def _about(handover: Handover, user_id: int) -> str:
+    """Name the other side of a hand-over, as seen by one of the two."""
+    mine_is_taker = handover.taker.user_id == user_id and handover.taker_at is None
+    return str(parties.party_name(handover.giver if mine_is_taker else handover.taker))
+
+
+def own_return() -> ResponseReturnValue:
+    """Offer the chosen tools back to a store; the keeper looks at them and takes them in."""
+    _require(OWN)
+    ids = [one for raw in request.form.getlist("tool")[:MOST] if (one := read_id(raw)) is not None]
+    if not ids:
+        return _own_page({"tools": [_l("Choose the tools you bring back")]}, 422)
+    try:
+        record = _offer_back(ids)
+    except (NotFound, NotAllowed):
+        raise
+    except AppError as bad:
+        return _own_page({"tools": bad.texts()}, bad.status)
+    text = _(
+        "%(number)s: bring them to the store; the keeper looks at them and takes them in.", number=record.number
+    )
+    flash(text, "good")
+    return redirect(url_for("tools.own"))
+
+
+def _offer_back(tool_ids: list[int]) -> Record:
+    stores = parties.stores(g.unit.id)
+    chosen = read_id(request.form.get("store", "")) or (stores[0].id if stores else None)
+    if chosen not in {store.id for store in stores}:
+        raise InvalidData({"store": _l("Choose the tool store")})
+    with transaction():
+        giver = parties.person(g.unit.id, g.actor.id)
+        raw = {"kind": values.RETURN, "giver_id": giver.id, "taker_id": chosen, "tools": tool_ids}
+        return handovers.offer(g.unit.id, raw, key=request.form.get("key", "")[:60])
+
+
+def own_used(tool_id: str) -> ResponseReturnValue:
+    """Enter that the use of a tool is over; it is to be cleaned and brought back the same day (R32-4.3)."""
+    _require(OWN)
+    party = parties.held_as(g.unit.id, g.actor.id)
+    mine = {str(one.tool.id): one.tool for one in card.held(party)}
+    if tool_id not in mine:
+        raise NotFound()
+    try:
+        with transaction():
+            perform(mine[tool_id].id, "end_use", {})
+    except (NotFound, NotAllowed):
+        raise
+    except AppError as bad:
+        flash(_("; ").join(str(one) for one in bad.texts()), "bad")
+    else:
+        flash(_("Use ended. Clean it and bring it back to its place today."), "good")
+    return redirect(url_for("tools.own"))
+
+
+# --- a person's card -----------------------------------------------------------------------------
+
+
+def person(user_id: str) -> ResponseReturnValue:
+    """Show what a person holds and held, what waits for them, what they may use, asked for and answer for."""
+    _require(VIEW)
+    number = read_id(user_id)
+    if number is None:
+        raise NotFound()
+    found = card.of_person(g.unit.id, number)
+    keeps = current_scope().may(KEEP, g.unit.id)
+    return render_template(
+        "tools/card.html",
+        card=found,
+        waiting=[(one, _about(one, number)) for one in found.waiting],
+        has_pin=bool(pins.with_pin([number])),
+        keeps=keeps,
+        best_way=lambda one: web_accept.best_way(one, g.actor.id),
+        desk_url=url_for("tools.desk_mode", mode="issue", to=f"user:{number}") if keeps else "",
+        back_url=url_for("tools.desk_mode", mode="return", to=f"user:{number}") if keeps else "",
+        print_url=_print_url(found),
+        state=state_badge,
+        plain=stock.plain_number,
+        kind_label=dict(values.HANDOVER_KINDS),
+        permit_label=dict(values.PERMITS),
+        condition_label=dict(values.CONDITIONS),
+        application_label=dict(values.APPLICATION_KINDS),
+        incident_label=dict(values.INCIDENT_KINDS),
+    )
+
+
+def _print_url(found: card.Card) -> str:
+    """Return the page that prints the list of what a person holds (工具领用清单)."""
+    return page_url("documents.print_thing", form="tools.issue_list", id=found.party.id) if found.party else ""

@@ -1,0 +1,125 @@
+"""What a person holds, waits for, may use, asked for and answers for: read for their card and their own page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import contains_eager, joinedload
+
+from core.sdk import NotFound, User, accounts, clock, fetch, session
+
+from . import handovers, parties, stock, values
+from .models import Application, Custody, Handover, HandoverLine, Incident, Party, Permit, Stock, Tool
+
+SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Held:
+    """A tool in somebody's hands: since when, the open hand-over it stands on, and whether it is late."""
+
+    tool: Tool
+    since: datetime
+    line: HandoverLine | None
+    late: bool
+
+    @property
+    def used(self) -> bool:
+        """Use is over, but it is not back yet (R32-4.3)."""
+        return self.tool.used_until is not None
+
+
+def held(party: Party | None, limit: int = 500) -> list[Held]:
+    """Return what a party holds with since when, what is due first."""
+    if party is None:
+        return []
+    wanted = (
+        select(Custody)
+        .join(Tool, Tool.id == Custody.tool_id)
+        .where(Custody.party_id == party.id, Custody.ends_at.is_(None))
+        .options(contains_eager(Custody.tool).options(joinedload(Tool.kind)))
+        .order_by(Custody.tool_id)
+        .limit(limit)
+    )
+    spells = session().scalars(wanted).all()
+    lines, now = handovers.open_lines([one.tool_id for one in spells]), clock.now()
+    found = [Held(one.tool, one.starts_at, lines.get(one.tool_id), _late(one.tool, now)) for one in spells]
+    return sorted(found, key=lambda one: (one.tool.due_at is None, one.tool.due_at or now, one.tool.code))
+
+
+def _late(tool: Tool, now: datetime) -> bool:
+    return tool.due_at is not None and tool.due_at < now and tool.record.state == values.ON_LOAN
+
+
+def past(party: Party | None, limit: int = SHOWN) -> Sequence[Custody]:
+    """Return what a party held and gave away, the latest first."""
+    if party is None:
+        return []
+    wanted = select(Custody).where(Custody.party_id == party.id, Custody.ends_at.is_not(None))
+    wanted = wanted.options(joinedload(Custody.tool)).order_by(Custody.starts_at.desc(), Custody.id.desc())
+    return session().scalars(wanted.limit(limit)).all()
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything of one person. ``party`` is None while they never held anything."""
+
+    user: User
+    party: Party | None
+    held: Sequence[Held]
+    waiting: Sequence[Handover]
+    parts: Sequence[Stock]
+    permits: Sequence[Permit]
+    applications: Sequence[Application]
+    incidents: Sequence[Incident]
+    past: Sequence[Custody]
+
+
+def of_person(unit_id: int, user_id: int) -> Card:
+    """Gather the card of somebody who works in the unit, or ever held a tool there.
+
+    Raises:
+        NotFound: neither.
+    """
+    party = parties.held_as(unit_id, user_id)
+    if party is None and user_id not in dict(accounts.staff_names(unit_id)):
+        raise NotFound()
+    return Card(
+        user=fetch(User, user_id),
+        party=party,
+        held=held(party),
+        waiting=handovers.waiting_for(user_id, unit_id),
+        parts=stock.of_party(party.id) if party else (),
+        permits=permits_of(unit_id, user_id),
+        applications=applications_of(unit_id, user_id),
+        incidents=incidents_of(unit_id, user_id),
+        past=past(party),
+    )
+
+
+def permits_of(unit_id: int, user_id: int) -> Sequence[Permit]:
+    """Return a person's permits in a unit, the latest first."""
+    mine = select(Permit).where(Permit.unit_id == unit_id, Permit.user_id == user_id)
+    return session().scalars(mine.options(joinedload(Permit.kind)).order_by(Permit.id.desc()).limit(SHOWN)).all()
+
+
+def applications_of(unit_id: int, user_id: int, limit: int = 50) -> Sequence[Application]:
+    """Return a person's applications in a unit, the latest first."""
+    mine = select(Application).where(Application.unit_id == unit_id, Application.user_id == user_id)
+    mine = mine.options(joinedload(Application.kind_of_tool)).order_by(Application.id.desc())
+    return session().scalars(mine.limit(limit)).all()
+
+
+def incidents_of(unit_id: int, user_id: int, limit: int = 50) -> Sequence[Incident]:
+    """Return the incidents a person answers for, or that happened in their hands, the latest first."""
+    party = parties.held_as(unit_id, user_id)
+    theirs = Incident.user_id == user_id
+    if party is not None:
+        theirs = or_(theirs, Incident.holder_id == party.id)
+    mine = select(Incident).where(Incident.unit_id == unit_id, theirs)
+    return (
+        session().scalars(mine.options(joinedload(Incident.tool)).order_by(Incident.id.desc()).limit(limit)).all()
+    )
