@@ -110,7 +110,8 @@ SERVICE_STEPS = (
     _service("report_defect", _l("Report a defect"), OUT | {IN_STORE}, DEFECTIVE, "defect_reported"),
     _service("lose", _l("Report lost"), OUT | {IN_STORE, DEFECTIVE, IN_REPAIR}, LOST, "lost"),
     _service("find", _l("Found with its holder"), frozenset({LOST}), ISSUED, "found"),
-    _service("find_in_store", _l("Found in the store"), frozenset({LOST}), IN_STORE, "found", apply=_back),
+    # Also what was written off as lost turns up again.
+    _service("find_in_store", _l("Found in the store"), frozenset({LOST, SCRAPPED}), IN_STORE, "found", apply=_back),
     # A repaired tool goes back to where it is: in the store, or with whoever it was issued to.
     _service("mend", _l("Repaired in the store"), frozenset({DEFECTIVE}), IN_STORE, "repaired"),
     _service("mend_issued", _l("Repaired with its holder"), frozenset({DEFECTIVE}), ISSUED, "repaired"),
