@@ -731,6 +731,11 @@ class Purchase(UnitScoped, Base):
         back_populates="purchase", order_by="PurchaseLine.id", lazy="raise_on_sql", cascade="all, delete-orphan"
     )
 
+    @property
+    def version(self) -> int:
+        """What a form was opened with: every change is on the timeline, which the record's version counts."""
+        return self.record.version
+
 
 class PurchaseLine(UnitScoped, Base):
     """So many of a kind at a price (yuan, with tax); ``received`` were registered or taken into stock."""
