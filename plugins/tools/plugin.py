@@ -47,6 +47,7 @@ from . import (
     panels_file,
     panels_handover,
     panels_more,
+    panels_purchase,
     prints_handover,
     prints_more,
     purchase,
@@ -222,6 +223,7 @@ def unit_enabled(unit: Unit) -> None:
 @hookimpl
 def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) -> None:
     incidents.after_step(record, transition, facts)
+    purchase.after_step(record, transition)
 
 
 @hookimpl
@@ -241,7 +243,12 @@ def leaving(unit: Unit, user_id: int) -> list[OpenItem]:
 
 @hookimpl
 def record_panels(record: Record) -> list[Panel]:
-    return [*panels_file.of_record(record), *panels_handover.of_record(record), *panels_more.of_record(record)]
+    return [
+        *panels_file.of_record(record),
+        *panels_handover.of_record(record),
+        *panels_more.of_record(record),
+        *panels_purchase.of_record(record),
+    ]
 
 
 @hookimpl
