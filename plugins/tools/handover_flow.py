@@ -45,7 +45,7 @@ BACK_FIELDS = (
     ("back_tidy", _l("Tidy"), "R35-4.5"),
     ("back_place", _l("In its place"), "R33-4.1"),
 )
-INTO_USE = frozenset({values.ISSUE, values.USE, values.LOAN, values.LEND, values.TRANSFER, values.OPENING})
+INTO_USE = frozenset({values.ISSUE, values.USE, values.LOAN, values.LEND, values.TRANSFER})
 
 
 def _items(name: str) -> Choices:
