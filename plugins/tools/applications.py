@@ -68,7 +68,7 @@ CLAUSES: Mapping[str, tuple[str, ...]] = {
     A_REPLACE: ("R35-5.2", "R35-4.3"),
     A_WEAR_PART: ("R33-3.2",),
     A_BORROW: ("R33-6.1",),
-    A_LEND: ("R35-4.6",),
+    A_LEND: ("R35-4.6", "R33-2.2"),
     A_TAKE_OUT: ("R33-9.2",),
 }
 LENDING_CLAUSES = ("R33-2.2", "R35-4.6")

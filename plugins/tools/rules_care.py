@@ -10,7 +10,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from core.sdk import Rule
+from core.sdk import ChecklistRule, Rule
 
 Items = tuple[tuple[str, Any], ...]
 
@@ -52,20 +52,26 @@ BACK_ITEMS: Mapping[str, Items] = {
     "back_tidy": (("tidy", _l("Put in order")),),
     "back_place": (("place", _l("In its prescribed place")),),
 }
-# The parts of maintenance (R32-5.2), what an order weighs (R32-2.2), what a check of equipment looks at (R28-4.4).
+# The parts of maintenance (R32-5.2), what a check of the equipment looks at (R28-4.4).
 MAINTENANCE_ITEMS: Items = (
     ("cleaned", _l("Cleaned")),
     ("lubricated", _l("Lubricated")),
     ("tested", _l("Tested")),
-)
-ORDER_ITEMS: Items = (
-    ("quality", _l("Quality weighed")),
-    ("price", _l("Prices compared")),
-    ("regular", _l("A regular supplier")),
 )
 EQUIPMENT_ITEMS: Items = (
     ("sound", _l("Facilities and equipment are sound")),
     ("enough", _l("There are enough of them")),
 )
 
-RULES: list[Rule] = []
+# The steps of a hand-over by which somebody takes a tool into use, or the store takes one back.
+_INTO_USE, _BACK = "tools_handover.accept_issue", "tools_handover.accept_return"
+RULES: list[Rule] = [
+    *(
+        ChecklistRule(clause=clause, step=_INTO_USE, items=USE_ITEMS[name], field=name)
+        for name, clause in USE_CLAUSES.items()
+    ),
+    *(
+        ChecklistRule(clause=clause, step=_BACK, items=BACK_ITEMS[name], field=name)
+        for name, clause in BACK_CLAUSES.items()
+    ),
+]

@@ -15,7 +15,6 @@ from sqlalchemy import func, select
 from core.sdk import (
     DeadlineRule,
     GateRule,
-    RecordRule,
     Rule,
     ServiceRule,
     Term,
@@ -24,7 +23,7 @@ from core.sdk import (
     session,
 )
 
-from . import custody, permits, values
+from . import custody, outings, permits, values
 from .flow import CODE as TOOL
 from .models import Custody, Kind, Kit, KitLine, Tool
 from .plan import ACCEPT, OFFER, Plan
@@ -283,9 +282,19 @@ RULES: list[Rule] = [
     *_gates("R33-2.2", _lent_on, "lent_on"),
     *_gates("R35-4.6", _lent_on, "lent_on"),
     *_gates("R35-4.8a", _to_department, "department"),
+    GateRule(
+        clause=outings.TAKE_OUT_CLAUSE,
+        step=f"{TOOL}.take_out",
+        check=outings.not_permitted,
+        code="no_permission",
+        needs_form=True,
+    ),
     GateRule(clause="R35-4.8b", step=ACCEPT, check=_unseen, code="unseen"),
     ServiceRule(clause="GJ-4", does="gate", place="tools.accept", words=_ISSUING),
-    RecordRule(clause="R32-3.1", step=f"{TOOL}.register", fields=("store", "place")),
+    ServiceRule(
+        clause="R32-3.1", does="record", place="tools.file", words=(_l("Tool"), _l("Store, keeper and place"))
+    ),
+    ServiceRule(clause="R15-16", does="routing", place="tools.file", words=(_l("Tool"), _l("Asset class"))),
     ServiceRule(clause="R32-3.2", does="record", place="tools.custody", words=(_l("Custody ledger"),)),
     ServiceRule(clause=SETS_CLAUSE, does="record", place="tools.custody", words=(_l("Person's card"),)),
     _back_in_time("R33-4.2", ("taken",)),
