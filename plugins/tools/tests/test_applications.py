@@ -19,12 +19,12 @@ from .scene import Place, clauses, codes, make_place
 
 @pytest.fixture
 def place(app: Flask) -> Place:
-    return make_place("tools")
+    return make_place("tools", strict=True)
 
 
 @pytest.fixture
 def lite(sqlite_app: Flask) -> Place:
-    return make_place("tools")
+    return make_place("tools", strict=True)
 
 
 def apply(place: Place, user: User | None = None, **raw: Any) -> int:
