@@ -186,6 +186,11 @@ class Place:
                 work.delete(row)
         self.office.clause(name, on=holds, **given)
 
+    def with_clauses(self, *clauses: str) -> None:
+        """Let clauses hold, as shipped."""
+        for one in clauses:
+            self.clause(one)
+
     def without(self, *clauses: str) -> None:
         """Switch clauses off."""
         with as_system() as work:
@@ -331,7 +336,8 @@ ASKING = ("R35-4.3", "R35-4.4", "R35-5.1", "R33-3.2", "R33-6.1", "R33-2.2", "R35
 def make_place(profile: str = "", code: str = "", *, strict: bool = False) -> Place:
     """A unit with the plugin on (and a profile in force, if named), its people, and two stores under the keeper.
 
-    Unless ``strict`` the clauses that want an application before an issue or a loan are off.
+    Without a profile clauses hold as shipped (most do not); with one those that want an application before an
+    issue or a loan are off, unless ``strict``.
     """
     with clock.frozen(MONDAY):
         office = casework.make_office(code)
@@ -343,7 +349,7 @@ def make_place(profile: str = "", code: str = "", *, strict: bool = False) -> Pl
     place = Place(office, keeper, manager, finance, ann, _named(office, "field_staff", "鲍师傅"))
     place.store = place.party(values.STORE, "总工具房", keeper)
     place.other_store = place.party(values.STORE, "分库", keeper)
-    if not strict:
+    if profile and not strict:
         place.without(*ASKING)
     return place
 
