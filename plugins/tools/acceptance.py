@@ -19,6 +19,7 @@ from core.sdk import (
     Refusal,
     Refused,
     answered_before,
+    append_fact,
     clock,
     label_of,
     perform,
@@ -27,7 +28,7 @@ from core.sdk import (
     transaction,
 )
 
-from . import applications, custody, sides, stock, values
+from . import applications, custody, flow, sides, stock, values
 from .handover_flow import step_of_taker
 from .handover_reasons import BROKEN, plan_of, reasons_against, step_of_tool
 from .handover_rows import fetch_handover, locked
@@ -182,6 +183,9 @@ def _move(record: Record, handover: Handover, plan: Plan, line: HandoverLine, to
     given: dict[str, Any] = {"handover": record.number}
     if plan.due_at is not None:
         given["due_at"] = plan.due_at
+        # Who took it answers for bringing it back in time.
+        who = {"assignee_id": plan.taker.user_id}
+        append_fact(tool.record, flow.WORKFLOW.fact_kinds["assigned"], at=plan.at, data=who)
     perform(tool.id, step_of_tool(plan, tool), given, permitted=True)
     custody.move(tool, plan.giver, plan.taker, plan.at, plan.kind, handover)
     tool.condition = line.condition

@@ -36,6 +36,7 @@ FACT_KINDS = (
     FactKind("accepted", _l("Accepted by inspection"), 20),
     FactKind("not_accepted", _l("Not accepted"), 20),
     FactKind("edited", _l("Details corrected"), 25, backdatable=False),
+    FactKind("assigned", _l("Answers for bringing it back"), 39),
     FactKind("issued", _l("Issued"), 40),
     FactKind("taken", _l("Taken for a job"), 40),
     FactKind("lent", _l("Lent"), 40),

@@ -1,7 +1,7 @@
 """The clauses about purchase and applications: who agrees to what, once.
 
 A plan needs the agreement its clause names: by need the department manager's (R35-4.4; given already where it
-carries out a granted application), of a month's losses R35-4.9's, of a year R32-2.1's. R15-19 adds the leader in charge.
+carries out a granted application), of a month's losses R35-4.9's, of a year R32-2.1's. R15-19 adds the leader.
 """
 
 from __future__ import annotations
