@@ -24,6 +24,7 @@ from core.kernel.database import (
     current_scope,
     fetch,
     on_refusal,
+    release,
     session,
     system_scope,
     transaction,
@@ -56,6 +57,8 @@ from core.kernel.numbering import draw
 from core.kernel.outbox import publish
 from core.kernel.sheets import Column as SheetColumn
 from core.mail import outgoing as mails
+from core.notices.kinds import Kind as NoticeKind
+from core.notices.kinds import declare as declare_notices
 from core.records.attachments import attach
 from core.records.attachments import keep as keep_file
 from core.records.attachments import put as put_file
@@ -168,6 +171,7 @@ __all__ = [
     "Link",
     "NotAllowed",
     "NotFound",
+    "NoticeKind",
     "Obligation",
     "OpenItem",
     "Panel",
@@ -224,6 +228,7 @@ __all__ = [
     "current_scope",
     "customer_summary",
     "deadline",
+    "declare_notices",
     "detail_of",
     "documents",
     "draw",
@@ -263,6 +268,7 @@ __all__ = [
     "read_signature",
     "record_audit",
     "record_fact",
+    "release",
     "remember_answer",
     "report_periods",
     "require",

@@ -312,7 +312,7 @@ def add(basket: Basket, text: str) -> Tool:
     if tool.id in basket.tool_ids:
         raise InvalidData({"scan": _l("%(tool)s is on the list already", tool=tool.code)})
     held = custody.spell(tool.id)
-    _choose_by(basket, held)
+    _choose_by(basket, tool, held)
     problem = problem_of(basket, tool, held, handovers.open_of_tool(tool.id))
     if problem:
         raise InvalidData({"scan": _l("%(tool)s: %(problem)s", tool=f"{tool.code} {tool.name}", problem=problem)})
@@ -320,11 +320,12 @@ def add(basket: Basket, text: str) -> Tool:
     return tool
 
 
-def _choose_by(basket: Basket, held: Custody | None) -> None:
+def _choose_by(basket: Basket, tool: Tool, held: Custody | None) -> None:
     if held is None or basket.tool_ids:
         return
-    if basket.mode.takes_back and not basket.receiver and held.party.kind != values.STORE:
-        basket.receiver = as_choice(held.party)
+    if basket.mode.takes_back and held.party.kind != values.STORE:
+        basket.receiver = basket.receiver or as_choice(held.party)
+        basket.store_id = file.home_of(tool).id
     elif not basket.mode.takes_back and held.party.kind == values.STORE and not basket.parts:
         basket.store_id = held.party_id
 

@@ -28,6 +28,7 @@ from core.sdk import (
     may,
     pins,
     read_id,
+    release,
     session,
     transaction,
     uuid7,
@@ -138,7 +139,7 @@ def accept(record_id: str) -> ResponseReturnValue:
     except Refused as bad:
         return _page(_load(record_id), refusals=bad.refusals, status=409)
     except InvalidData as bad:
-        return _page(seen, errors=bad.errors, status=422)
+        return _page(_load(record_id), errors=bad.errors, status=422)
     except AppError as bad:
         return _page(_load(record_id), refusals=[Refusal(bad.code, bad.message)], status=bad.status)
     _tell(record)
@@ -146,30 +147,26 @@ def accept(record_id: str) -> ResponseReturnValue:
 
 
 def _accept(seen: Seen) -> Record:
-    refused = _refused_lines(seen)
+    key, side, refused = seen.record.id, seen.side, _refused_lines(seen)
+    given: dict[str, Any] = {
+        "line_ids": [line.id for line in seen.open_lines if line.id not in refused],
+        "refused": refused,
+        "signature": request.form.get("signature", ""),
+        "means": values.ON_PAPER if seen.way == PAPER_WAY else "",
+        "paper": request.form.get("paper", "").strip()[:120],
+        "conditions": _conditions(seen),
+        "ticks": read_ticks(seen.ticks),
+    }
     proof = _proof(seen)
     with transaction():
-        return handovers.accept(
-            seen.record.id,
-            side=seen.side,
-            line_ids=[line.id for line in seen.open_lines if line.id not in refused],
-            refused=refused,
-            proof=proof,
-            signature=request.form.get("signature", ""),
-            means=values.ON_PAPER if seen.way == PAPER_WAY else "",
-            paper=request.form.get("paper", "").strip()[:120],
-            conditions=_conditions(seen),
-            ticks=read_ticks(seen.ticks),
-            key=request.form.get("key", "")[:60],
-        )
+        return handovers.accept(key, side=side, proof=proof, key=request.form.get("key", "")[:60], **given)
 
 
 def _refuse(seen: Seen) -> Record:
+    key, reason = seen.record.id, request.form.get("reason", "")
     proof = _proof(seen)
     with transaction():
-        return handovers.refuse(
-            seen.record.id, request.form.get("reason", ""), proof=proof, key=request.form.get("key", "")[:60]
-        )
+        return handovers.refuse(key, reason, proof=proof, key=request.form.get("key", "")[:60])
 
 
 def _withdraw(seen: Seen) -> Record:
@@ -188,8 +185,10 @@ def _proof(seen: Seen) -> pins.Proof | None:
     given = request.form.get("pin", "").strip()
     if not given:
         raise InvalidData({"pin": _l("Please type your PIN")})
+    user_id = seen.party.user_id or 0
+    release()
     try:
-        return pins.prove(seen.party.user_id or 0, given, request.remote_addr or "")
+        return pins.prove(user_id, given, request.remote_addr or "")
     except InvalidData:
         raise
     except AppError as locked:

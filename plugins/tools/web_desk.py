@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
+from flask import session as browser
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -31,9 +32,11 @@ from core.sdk import (
 from core.sdk_web import FieldsForm, form_from_fields, state_badge
 
 from . import desk, handovers, parties, stock, values, web_accept
+from .models import Party
 from .rights import KEEP
 
 CONDITIONS = values.CONDITIONS
+LAST_STORE = "tools_store"
 DUE = Field("due_at", "moment", _l("Back by"))
 PURPOSE = Field("purpose", "text", _l("Purpose or note"), max_length=300)
 # What the page's buttons say (``do``): the first one of the form answers Enter, which a scan gun sends.
@@ -65,16 +68,15 @@ def show(mode: str) -> ResponseReturnValue:
     if found is None:
         abort(404)
     basket = _basket(found)
-    form = form_from_fields(_fields(basket), timezone=g.unit.timezone)
     if request.method != "POST":
-        return _page(basket, form)
-    return _pressed(basket, form)
+        return _page(basket, _form_of(basket))
+    return _pressed(basket)
 
 
-def _pressed(basket: desk.Basket, form: FieldsForm) -> ResponseReturnValue:
+def _pressed(basket: desk.Basket) -> ResponseReturnValue:
     what = request.form.get("do", ADD)
     if what in (OFFER, SIGN):
-        return _hand_over(basket, form, what)
+        return _hand_over(basket, form_from_fields(_fields(basket), timezone=g.unit.timezone), what)
     notes: list[tuple[str, Any]] = []
     errors: dict[str, list[Any]] = {}
     try:
@@ -134,9 +136,7 @@ def _basket(mode: desk.Mode) -> desk.Basket:
     """Read the basket from the form; the store is the first one unless chosen."""
     given = request.form
     stores = parties.stores(g.unit.id)
-    chosen = read_id(given.get("store", ""))
-    if chosen not in {store.id for store in stores}:
-        chosen = stores[0].id if stores else None
+    chosen = _chosen_store(stores)
     basket = desk.Basket(g.unit.id, mode, chosen, (given.get("receiver") or request.args.get("to", ""))[:30])
     if basket.receiver not in dict(desk.receivers(g.unit.id, mode)):
         basket.receiver = ""
@@ -146,6 +146,17 @@ def _basket(mode: desk.Mode) -> desk.Basket:
     basket.conditions = {one: code for one, code in seen.items() if code in codes}
     basket.parts = {one: amount for one in _ids("parts") if (amount := _number(given.get(f"parts-{one}", "")))}
     return basket
+
+
+def _chosen_store(stores: Sequence[Party]) -> int | None:
+    """Return the store chosen in the form, else the one last worked in here, one's own, or any."""
+    known = {store.id for store in stores}
+    for raw in (request.form.get("store", ""), str(browser.get(LAST_STORE, ""))):
+        if (one := read_id(raw)) in known:
+            browser[LAST_STORE] = str(one)
+            return one
+    own = [store.id for store in stores if store.user_id == g.actor.id]
+    return next(iter([*own, *(store.id for store in stores)]), None)
 
 
 def _ids(name: str) -> list[int]:
