@@ -33,9 +33,7 @@ from core.sdk import (
     clock,
     create_record,
     current_scope,
-    effective,
     fetch,
-    holds,
     lock,
     may,
     notify,
@@ -79,9 +77,6 @@ FIELDS = (
 )
 # What a person fills in; the rest comes from the services that report.
 FORM = tuple(one for one in FIELDS if not one.name.endswith("_id"))
-# The clauses that name who is told of a defect; of an accident.
-_TOLD = {values.DEFECT: (("R32-5.3", "position"),), values.ACCIDENT: (("R32-7.1", "tells"),)}
-_TOLD[values.DAMAGE] = _TOLD[values.DEFECT]
 
 
 # --- reporting -----------------------------------------------------------------------------------
@@ -94,7 +89,7 @@ def report(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
     The tool is marked defective or lost at once, and who looks after it is told (R32-5.3, R33-3.3, R33-7.2).
 
     Raises:
-        NotAllowed, NotFound. InvalidData: beside the field: no such tool, a time still to come or before it was here.
+        NotAllowed, NotFound. InvalidData: beside the field: no such tool, a time to come or before it was here.
         Refused: the tool is not on the books, or was reported lost already.
     """
     given = clean(FIELDS, raw, timezone=unit_facts(unit_id).timezone)
@@ -215,13 +210,9 @@ def _mark(record: Record, kind: str, tool: Tool) -> None:
 
 
 def _tell(record: Record, kind: str, tool: Tool) -> None:
-    """Tell the maintainer, the keeper of the store, the positions that the clauses name, and who judges."""
+    """Tell the maintainer, the keeper of the store, and who judges; clauses name others."""
     unit_id = record.unit_id
     people = {tool.maintainer_id, file.home_of(tool).user_id}
-    for clause, name in _TOLD.get(kind, ()):
-        if holds(unit_id, clause):
-            position = str(effective(unit_id, clause).values.get(name) or "")
-            people |= {one for one, _name in accounts.holders(position, unit_id)}
     if kind != values.DEFECT:
         people |= accounts.who_may(DECIDE, unit_id, [one.id for one in accounts.staff_of(unit_id)])
     notify(record, "tools.reported", [one for one in people if one is not None], record.title)

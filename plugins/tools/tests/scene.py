@@ -146,8 +146,9 @@ class Place:
             )
             work.add(record)
             work.flush()
-            given = {"code": f"GJ{number:05d}", "name": kind, "price": Decimal("120.00"), **columns}
-            tool = Tool(id=record.id, unit_id=self.unit.id, kind_id=kind_id, bought_on=date(2026, 1, 5), **given)
+            given = {"code": f"GJ{number:05d}", "name": kind, "price": Decimal("120.00")}
+            given |= {"bought_on": date(2026, 1, 5), **columns}
+            tool = Tool(id=record.id, unit_id=self.unit.id, kind_id=kind_id, **given)
             first = {"seq": 1, "kind": "registered", "at": self.now, "entered_at": self.now}
             work.add_all([tool, Fact(record_id=record.id, unit_id=self.unit.id, **first, note="", data={})])
             work.flush()
