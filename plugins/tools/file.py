@@ -32,6 +32,7 @@ from core.sdk import (
     detail_of,
     draw,
     effective,
+    fetch,
     label_uid,
     local_day,
     lock,
@@ -200,6 +201,11 @@ def search_text(record: Record, detail: Any) -> str:
 def tidy_code(text: object) -> str:
     """Return a number as it is stored and compared: plain letters and digits, capitals, no blanks."""
     return _BLANKS.sub("", normalise(str(text or "")).translate(_AS_SCANNED)).upper()
+
+
+def as_scanned(text: object) -> str:
+    """Return what a scan gun meant to type, whatever the keyboard made of its marks."""
+    return " ".join(normalise(str(text or "")).translate(_AS_SCANNED).split())
 
 
 def fold(text: object) -> str:
@@ -663,6 +669,12 @@ def _place_named(store_id: int, text: object) -> Place | None:
     return session().scalars(found).first()
 
 
+def places_of(store_id: int) -> Sequence[Place]:
+    """Return the places of a store, those in use first."""
+    mine = select(Place).where(Place.store_id == store_id).order_by(Place.active.desc(), Place.name)
+    return session().scalars(mine.limit(1000)).all()
+
+
 def find_place(unit_id: int, store: Party, text: object) -> Place:
     """Return a place in use of a store by id or name.
 
@@ -911,6 +923,11 @@ def life_of(tool: Tool, clause_months: int) -> int:
     return clause_months if tool.kind.life_months is None else tool.kind.life_months
 
 
+def get_tool(raw_id: object) -> Tool:
+    """Return a tool by an id from a request (raises NotFound)."""
+    return fetch(Tool, raw_id)
+
+
 # --- finding -------------------------------------------------------------------------------------
 
 
@@ -932,7 +949,7 @@ def find_tool(unit_id: int, text: object) -> Tool:
     said = " ".join(normalise(str(text or "")).split())[:200]
     if not said:
         raise InvalidData({"code": _l("Scan or type the number of a tool")})
-    uid = label_uid(said.translate(_AS_SCANNED))
+    uid = label_uid(as_scanned(said))
     if uid is not None:
         return _by_uid(unit_id, uid)
     code = tidy_code(said)

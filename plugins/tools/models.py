@@ -163,6 +163,9 @@ class Party(UnitScoped, Base):
     user: Mapped[User | None] = relationship()
     __mapper_args__ = {"version_id_col": version}
 
+    def __str__(self) -> str:
+        return self.name.rpartition(" #")[0] if self.kind == values.PERSON else self.name
+
 
 class Place(UnitScoped, Base):
     """A shelf, cabinet or bay of a store (R32-3.1, R33-4.1)."""
@@ -221,6 +224,9 @@ class Permit(UnitScoped, Base):
     kind: Mapped[Kind] = relationship()
     __mapper_args__ = {"version_id_col": version}
 
+    def __str__(self) -> str:
+        return f"{self.user.name} · {self.kind.name}"
+
 
 class Tool(UnitScoped, Base):
     """Details of one numbered tool; its head is a record of type ``tools_tool``.
@@ -252,6 +258,7 @@ class Tool(UnitScoped, Base):
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
         UniqueConstraint("unit_id", "code"),
+        Index("ix_tools_tool_list", "unit_id", "id"),
         Index("ix_tools_tool_kind", "unit_id", "kind_id", "id"),
         Index("ix_tools_tool_serial", "unit_id", "serial", **_only("serial <> ''")),
         Index("ix_tools_tool_place", "place_id", "id"),
@@ -289,6 +296,14 @@ class Tool(UnitScoped, Base):
     kind: Mapped[Kind] = relationship()
     place: Mapped[Place | None] = relationship()
     maintainer: Mapped[User | None] = relationship()
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.name}"
+
+    @property
+    def version(self) -> int:
+        """The version of its record, which every step and correction raises: forms compare it."""
+        return self.record.version
 
 
 # --- the custody ledger ----------------------------------------------------------------------------
@@ -459,13 +474,13 @@ class Reminder(UnitScoped, Base):
 
     __tablename__ = "tools_reminder"
     __table_args__ = (
-        UniqueConstraint("custody_id", "number"),
+        UniqueConstraint("custody_id", "due_at", "number"),
         Index("ix_tools_reminder_list", "unit_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     custody_id: Mapped[int] = mapped_column(ForeignKey("tools_custody.id"))
-    number: Mapped[int] = mapped_column()  # 0: before it is due
+    number: Mapped[int] = mapped_column()  # counted for each time it is due: given more time, it begins anew
     sent_at: Mapped[datetime] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
     to: Mapped[str] = mapped_column(String(120), default="")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -74,3 +74,20 @@ def party_name(party: Party) -> Any:
         return party.name
     found = session().get(User, party.user_id)
     return found.name if found is not None else party.name.rpartition(" #")[0]
+
+
+def party_names(found: Iterable[Party]) -> Mapping[int, Any]:
+    """Return what people call parties, by id; people's names in one statement."""
+    rows = list(found)
+    names = user_names({one.user_id for one in rows if one.kind == values.PERSON and one.user_id})
+    return {
+        one.id: names.get(one.user_id or 0, one.name) if one.kind == values.PERSON else party_name(one)
+        for one in rows
+    }
+
+
+def user_names(ids: set[int]) -> Mapping[int, str]:
+    """Return the names of users by id."""
+    if not ids:
+        return {}
+    return {row.id: row.name for row in session().execute(select(User.id, User.name).where(User.id.in_(ids)))}

@@ -49,6 +49,7 @@ from . import (
     panels_more,
     panels_purchase,
     prints_handover,
+    prints_labels,
     prints_more,
     purchase,
     reminders,
@@ -190,7 +191,7 @@ def importers() -> list[Importer]:
 
 @hookimpl
 def print_forms() -> list[PrintForm]:
-    return [*prints_handover.forms(), *prints_more.forms()]
+    return [*prints_labels.forms(), *prints_handover.forms(), *prints_more.forms()]
 
 
 @hookimpl

@@ -1,9 +1,97 @@
-"""Pages beside the file."""
+"""Pages beside the file: another place for a tool, a permit taken back."""
 
 from __future__ import annotations
 
-from flask import Blueprint
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm.exc import StaleDataError
+
+from core.sdk import AppError, Conflict, NotAllowed, NotFound, may, transaction
+from core.sdk_web import FieldsForm, check_version, form_from_fields
+
+from . import file, permits
+from .rights import DECIDE, KEEP
+from .screens_file import chosen, tool_url
 
 
 def add_routes(blueprint: Blueprint) -> None:
     """Add the pages to the plugin's blueprint (mounted at ``/p/tools/``)."""
+    both = ("GET", "POST")
+    blueprint.add_url_rule("/tool/<tool_id>/place", "tool_place", tool_place, methods=both)
+    blueprint.add_url_rule("/permit/<permit_id>/end", "permit_end", permit_end, methods=both)
+
+
+def tool_place(tool_id: str) -> ResponseReturnValue:
+    """Give a tool another place in its store."""
+    tool = file.get_tool(tool_id)
+    if not may(KEEP, tool.unit_id):
+        raise NotFound()
+    store = file.home_of(tool)
+    field = chosen(file.PLACE, file.place_choices(tool.unit_id, store.id), help=store.name)
+    form = form_from_fields(
+        (field,), {"place": str(tool.place_id) if tool.place_id else ""}, timezone=g.unit.timezone
+    )
+
+    def save() -> None:
+        check_version(tool, request.form.get("version"))
+        file.relocate(tool.record, form.cleaned)
+
+    if _went_through(form, save):
+        flash(_("Saved."), "good")
+        return redirect(tool_url(tool))
+    return _page(_l("Change the place"), f"{tool.code} {tool.name}", form, tool.version, tool_url(tool))
+
+
+def permit_end(permit_id: str) -> ResponseReturnValue:
+    """Take a permit back."""
+    permit = permits.get(permit_id)
+    if not (may(KEEP, permit.unit_id) or may(DECIDE, permit.unit_id)):
+        raise NotFound()
+    back = url_for("tools_permit.details_view", id=permit.id)
+    form = form_from_fields(permits.END_FIELDS, timezone=g.unit.timezone)
+
+    def save() -> None:
+        check_version(permit, request.form.get("version"))
+        permits.end(permit, form.cleaned)
+
+    if _went_through(form, save):
+        flash(_("Saved."), "good")
+        return redirect(back)
+    about = f"{permit.user.name} · {file.kind_label(permit.kind)}"
+    return _page(_l("Take the permit back"), about, form, permit.version, back)
+
+
+def _went_through(form: FieldsForm, call: Callable[[], object]) -> bool:
+    """Run the service in one transaction, if the form was sent and fits; the form says what is wrong."""
+    if request.method != "POST" or not form.validate_on_submit():
+        return False
+    try:
+        with transaction():
+            call()
+    except (NotFound, NotAllowed):
+        raise
+    except StaleDataError:
+        form.show(Conflict())
+        return False
+    except AppError as bad:
+        form.show(bad)
+        return False
+    return True
+
+
+def _page(title: Any, about: str, form: FieldsForm, version: int, back: str) -> ResponseReturnValue:
+    page = render_template(
+        "tools/file_form.html",
+        title=title,
+        about=about,
+        form=form,
+        version=request.form.get("version") or version,
+        label=_("Save"),
+        back=back,
+    )
+    return page, 422 if request.method == "POST" else 200

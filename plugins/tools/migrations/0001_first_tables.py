@@ -294,6 +294,7 @@ def upgrade() -> None:
     with op.batch_alter_table('tools_tool', schema=None) as batch_op:
         batch_op.create_index('ix_tools_tool_calibrate', ['unit_id', 'calibrate_on', 'id'], unique=False, sqlite_where=sa.text('calibrate_on IS NOT NULL'), postgresql_where=sa.text('calibrate_on IS NOT NULL'))
         batch_op.create_index('ix_tools_tool_due', ['unit_id', 'due_at', 'id'], unique=False, sqlite_where=sa.text('due_at IS NOT NULL'), postgresql_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_tools_tool_list', ['unit_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_tool_kind', ['unit_id', 'kind_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_tool_maintain', ['unit_id', 'maintain_on', 'id'], unique=False, sqlite_where=sa.text('maintain_on IS NOT NULL'), postgresql_where=sa.text('maintain_on IS NOT NULL'))
         batch_op.create_index('ix_tools_tool_place', ['place_id', 'id'], unique=False)
@@ -507,7 +508,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['custody_id'], ['tools_custody.id'], name=op.f('fk_tools_reminder_custody_id')),
     sa.ForeignKeyConstraint(['unit_id'], ['core_unit.id'], name=op.f('fk_tools_reminder_unit_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_tools_reminder')),
-    sa.UniqueConstraint('custody_id', 'number', name=op.f('uq_tools_reminder_custody_id_number'))
+    sa.UniqueConstraint('custody_id', 'due_at', 'number', name=op.f('uq_tools_reminder_custody_id_due_at_number'))
     )
     with op.batch_alter_table('tools_reminder', schema=None) as batch_op:
         batch_op.create_index('ix_tools_reminder_list', ['unit_id', 'id'], unique=False)
@@ -595,6 +596,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_tools_tool_serial', sqlite_where=sa.text("serial <> ''"), postgresql_where=sa.text("serial <> ''"))
         batch_op.drop_index('ix_tools_tool_place')
         batch_op.drop_index('ix_tools_tool_maintain', sqlite_where=sa.text('maintain_on IS NOT NULL'), postgresql_where=sa.text('maintain_on IS NOT NULL'))
+        batch_op.drop_index('ix_tools_tool_list')
         batch_op.drop_index('ix_tools_tool_kind')
         batch_op.drop_index('ix_tools_tool_due', sqlite_where=sa.text('due_at IS NOT NULL'), postgresql_where=sa.text('due_at IS NOT NULL'))
         batch_op.drop_index('ix_tools_tool_calibrate', sqlite_where=sa.text('calibrate_on IS NOT NULL'), postgresql_where=sa.text('calibrate_on IS NOT NULL'))
