@@ -94,6 +94,13 @@ FIELDS = (
     Field("clearance_id", "user", _l("Clearance")),
     Field("incident_id", "user", _l("Incident")),
 )
+# What people type: a store by its name, tools by their numbers.
+INTAKE = (
+    FIELDS[0],
+    Field("store", "text", _l("Tool store"), max_length=120, help=_l("Empty: the only one there is")),
+    *(one for one in FIELDS if one.name in ("giver_user_id", "taker_user_id", "due_at", "purpose")),
+    Field("tools", "long", _l("Tools"), True, max_length=20_000, help=_l("Their numbers, one a line")),
+)
 # Applications that a kind of hand-over carries out.
 _CARRIES_OUT = {
     values.ISSUE: (values.A_REPLACE, values.A_NEW, values.A_ADDITIONAL, values.A_WEAR_PART),
@@ -127,6 +134,17 @@ def offer(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
         record = _offer(_plan(unit_id, given, raw, ends), given, permission, raw)
         remember_answer(unit_id, key, {"record": record.id})
         return record
+
+
+def register(unit_id: int, raw: Mapping[str, Any]) -> Record:
+    """Offer a hand-over as people type it (``INTAKE``); raises as ``offer``."""
+    given = clean(INTAKE, raw, timezone=unit_facts(unit_id).timezone)
+    ends = {}
+    for side, kinds in zip((GIVER, TAKER), values.ENDS[given["kind"]], strict=True):
+        if values.STORE in kinds and given[f"{side}_user_id"] is None:
+            ends[f"{side}_id"] = file.find_store(unit_id, given["store"]).id
+    typed = {name: value for name, value in raw.items() if name not in ("store", "tools")}
+    return offer(unit_id, {**typed, **ends, "tools": [one for one in given["tools"].splitlines() if one.strip()]})
 
 
 def give_at_once(unit_id: int, raw: Mapping[str, Any]) -> Record:
@@ -374,4 +392,4 @@ def _search_text(record: Record, detail: Handover) -> str:
     return "\n".join((record.number, record.title, detail.purpose))
 
 
-TYPE = RecordType(CODE, _l("Hand-over"), "JJ", Handover, WORKFLOW, _search_text, intake=FIELDS, register=offer)
+TYPE = RecordType(CODE, _l("Hand-over"), "JJ", Handover, WORKFLOW, _search_text, intake=INTAKE, register=register)
