@@ -46,7 +46,7 @@ from core.sdk import (
     unit_facts,
 )
 
-from . import custody, file, flow, judging, settling, values
+from . import custody, disposal, file, flow, judging, settling, values
 from .incident_flow import WORKFLOW
 from .models import Custody, Incident, Party, Tool
 from .rights import CLEAR, DECIDE, KEEP, MAINTAIN, OWN
@@ -275,6 +275,7 @@ _SOUND = ("mend", "mend_issued", "come_back")
 
 def after_step(record: Record, transition: str, facts: Sequence[Fact]) -> None:
     """Follow the steps of tools: what was lost came back, what was defective is sound (the hook of the plugin)."""
+    disposal.follow(record, transition)
     if record.type == CODE and transition == "repaired" and record.state == values.REPORTED:
         _mended(record.id)
     if record.type != flow.CODE or transition not in _BACK + _SOUND:
