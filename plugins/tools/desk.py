@@ -51,7 +51,7 @@ ISSUE, KIT, RETURN, MOVE = "issue", "set", "return", "move"
 MODES = (
     Mode(
         ISSUE,
-        _l("Issue"),
+        _l("Give out"),
         values.ISSUE,
         (values.PERSON,),
         _IN_STORE,
@@ -83,7 +83,7 @@ MODES = (
     ),
     Mode(
         RETURN,
-        _l("Return"),
+        _l("Bring back"),
         values.RETURN,
         (),
         _STATES_BACK,
@@ -91,7 +91,7 @@ MODES = (
     ),
     Mode(
         "repair",
-        _l("Repair"),
+        _l("Send for repair"),
         values.REPAIR,
         (values.REPAIRER,),
         frozenset({values.IN_STORE, values.DEFECTIVE}),

@@ -100,7 +100,7 @@ PEOPLE = ListSpec(
     columns=(
         ListColumn("name", _l("Person"), party_name, link=card_url, card="title"),
         ListColumn("held", _l("Tools held"), _held, "number"),
-        ListColumn("late", _l("Overdue"), _late, "number"),
+        ListColumn("late", _l("Not back in time"), _late, "number"),
     ),
     orderings=(Ordering("newest", _l("Newest first"), (Party.id,)),),
     search=_named,
@@ -134,14 +134,14 @@ LOANS = ListSpec(
     model=Tool,
     base=_lent,
     columns=(
-        ListColumn("code", _l("Number"), lambda t: t.code, "code", link=_tool_url, card="title"),
+        ListColumn("code", _l("Tool number"), lambda t: t.code, "code", link=_tool_url, card="title"),
         ListColumn("name", _l("Name"), lambda t: t.name),
         ListColumn("holder", _l("Held by"), _holder),
         ListColumn("since", _l("Since"), lambda t: t.lent_at, "moment"),
         ListColumn("due", _l("Back by"), lambda t: t.due_at, "moment", order="due"),
     ),
     orderings=(Ordering("due", _l("Due first"), (Tool.due_at, Tool.id), descending=False),),
-    quick=(QuickFilter("late", _l("Overdue"), lambda s, _c: s.where(Tool.due_at < clock.now())),),
+    quick=(QuickFilter("late", _l("Not back in time"), lambda s, _c: s.where(Tool.due_at < clock.now())),),
     row_tone=lambda t: "bad" if t.due_at < clock.now() else "",
     prepare=_with_holders,
     empty=_l("Nothing is on loan."),
@@ -200,7 +200,7 @@ def tiles(unit: Any, actor_id: int) -> list[Tile]:
     if scope.may(VIEW, unit.id):
         late = _count(_overdue(unit.id))
         found.append(
-            Tile("tools_late", _l("Overdue tools"), late, url_for("tools_loans.index_view", quick="late"), "bad")
+            Tile("tools_late", _l("Tools not back in time"), late, url_for("tools_loans.index_view", quick="late"), "bad")
         )
     return [one for one in found if one.value]
 

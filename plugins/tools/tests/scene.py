@@ -361,3 +361,8 @@ def _named(office: casework.Office, position: str, name: str) -> User:
         work.get_one(User, made.id).name = name
     made.name = name
     return made
+
+
+def code_of(place: Place, tool: int) -> str:
+    """Return the number on a tool, as a scan gun reads it."""
+    return str(place.all(select(Tool.code).where(Tool.id == tool))[0])
