@@ -39,11 +39,13 @@ from . import (
     api_incidents,
     api_purchase,
     applications,
+    care,
     clearance,
     counts,
     file,
     handovers,
     incidents,
+    panels_counts,
     panels_file,
     panels_handover,
     panels_more,
@@ -59,6 +61,7 @@ from . import (
     rules_custody,
     rules_leaving,
     rules_money,
+    rules_work,
     screens_applications,
     screens_counts,
     screens_desk,
@@ -159,6 +162,7 @@ def rules() -> list[Rule]:
         *rules_money.RULES,
         *rules_buying.RULES,
         *rules_leaving.RULES,
+        *rules_work.RULES,
     ]
 
 
@@ -224,6 +228,8 @@ def unit_enabled(unit: Unit) -> None:
 @hookimpl
 def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) -> None:
     incidents.after_step(record, transition, facts)
+    if record.type == file.TYPE.code:
+        care.after_step(record, transition, facts)
     purchase.after_step(record, transition)
 
 
@@ -248,6 +254,7 @@ def record_panels(record: Record) -> list[Panel]:
         *panels_file.of_record(record),
         *panels_handover.of_record(record),
         *panels_more.of_record(record),
+        *panels_counts.of_record(record),
         *panels_purchase.of_record(record),
     ]
 
