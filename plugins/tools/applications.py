@@ -114,7 +114,13 @@ FIELDS = (
     Field("quantity", "int", _l("Quantity"), minimum=Decimal(1), maximum=Decimal(MOST)),
     Field("due_at", "moment", _l("Back by"), _is(*WITH_DUE)),
     Field("to_user_id", "user", _l("Lent on to"), _is(A_LEND)),
-    Field("department_id", "user", _l("For another department")),
+    Field(
+        "department",
+        "text",
+        _l("For another department"),
+        max_length=120,
+        help=_l("Its name; leave empty for a person"),
+    ),
     Field("reason", "long", _l("Reason"), True, max_length=1000),
 )
 
@@ -214,7 +220,7 @@ def register(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
     given = clean(FIELDS, raw, timezone=unit_facts(unit_id).timezone)
     actor = current_scope().actor_id
     user_id = given["user_id"] or actor
-    department = _department(unit_id, given["department_id"])
+    department = _department(unit_id, given["department"])
     mine = user_id == actor or (department is not None and department.user_id == actor)
     permission = OWN if mine else KEEP
     require(permission, unit_id)
@@ -271,13 +277,13 @@ def _register(
     return record
 
 
-def _department(unit_id: int, party_id: int | None) -> Party | None:
-    if party_id is None:
+def _department(unit_id: int, name: str | None) -> Party | None:
+    if not name:
         return None
-    mine = Party.unit_id == unit_id, Party.id == party_id, Party.kind == values.DEPARTMENT, Party.active
+    mine = Party.unit_id == unit_id, Party.name == name, Party.kind == values.DEPARTMENT, Party.active
     found = session().scalars(select(Party).where(*mine)).first()
     if found is None:
-        raise InvalidData({"department_id": _l("There is no such department")})
+        raise InvalidData({"department": _l("There is no such department")})
     return found
 
 
