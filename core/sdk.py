@@ -11,6 +11,7 @@ from core.customers.services import summary as customer_summary
 from core.documents import scan
 from core.documents import services as documents
 from core.documents.labels import label_uid
+from core.documents.typeset import qr_svg
 from core.kernel import clock, exporting, jobs, search, sheets
 from core.kernel.access import may, require
 from core.kernel.audit import record_audit
@@ -262,6 +263,7 @@ __all__ = [
     "pins",
     "publish",
     "put_file",
+    "qr_svg",
     "read_company_code",
     "read_id",
     "read_phone",

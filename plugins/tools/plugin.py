@@ -46,6 +46,7 @@ from . import (
     handovers,
     incidents,
     panels_counts,
+    panels_accept,
     panels_file,
     panels_handover,
     panels_more,
@@ -251,6 +252,7 @@ def leaving(unit: Unit, user_id: int) -> list[OpenItem]:
 @hookimpl
 def record_panels(record: Record) -> list[Panel]:
     return [
+        *panels_accept.of_record(record),
         *panels_file.of_record(record),
         *panels_handover.of_record(record),
         *panels_more.of_record(record),

@@ -89,7 +89,7 @@ ENDS = {
 WITH_DUE = (USE, LOAN, LEND)  # these name the moment by which the tool is back
 OFFERED, DONE, REFUSED, WITHDRAWN = "offered", "done", "refused", "withdrawn"
 HANDOVER_STATES = (
-    (OFFERED, _l("Waiting for acceptance")),
+    (OFFERED, _l("Waiting for an answer")),
     (DONE, _l("Handed over")),
     (REFUSED, _l("Refused")),
     (WITHDRAWN, _l("Withdrawn")),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -27,6 +27,7 @@ from core.sdk import (
     Refused,
     may,
     pins,
+    qr_svg,
     read_id,
     release,
     session,
@@ -50,6 +51,7 @@ CONDITION_KINDS = (values.RETURN, values.REPAIRED)
 def add_routes(blueprint: Blueprint) -> None:
     """Add the pages to the plugin's blueprint (mounted at ``/p/tools/``)."""
     blueprint.add_url_rule("/accept/<record_id>", "accept", accept, methods=("GET", "POST"))
+    blueprint.add_url_rule("/accept/<record_id>/qr", "accept_qr", accept_qr)
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,13 @@ def accept(record_id: str) -> ResponseReturnValue:
         return _page(_load(record_id), refusals=[Refusal(bad.code, bad.message)], status=bad.status)
     _tell(record)
     return redirect(_next(seen))
+
+
+def accept_qr(record_id: str) -> ResponseReturnValue:
+    """Draw the QR that leads the person's own phone to this page; there they sign in as themselves."""
+    record = handovers.fetch_handover(record_id)
+    drawn = qr_svg(url_for("tools.accept", record_id=record.id, _external=True))
+    return Response(drawn, mimetype="image/svg+xml", headers={"Cache-Control": "no-store"})
 
 
 def _accept(seen: Seen) -> Record:
