@@ -49,6 +49,7 @@ from .rights import BUY
 
 # The recurring work that a plan of a kind carries out, when it is approved.
 YEAR_CLAUSE, MONTH_CLAUSE = "R32-2.1", "R35-4.9"
+WHOLE_UNIT = "unit"  # the subject of recurring work that is about the unit itself
 ADDITIONAL = "R35-4.4"
 MOST_LINES = 100
 MOST_OF_KIND = 100_000
@@ -377,7 +378,7 @@ def after_step(record: Record, transition: str) -> None:
 
 def finish_task(unit_id: int, clause: str, result: str) -> bool:
     """Finish the open task of a recurring clause of the unit; tell whether there was one."""
-    task = open_task(unit_id, clause, "", day_of_unit(unit_id))
+    task = open_task(unit_id, clause, WHOLE_UNIT, day_of_unit(unit_id))
     if task is None:
         return False
     perform(task.id, "finish", {"result": result}, permitted=True)

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from core.sdk import (
     DeadlineRule,
     GateRule,
+    RoutingRule,
     Rule,
     ServiceRule,
     Term,
@@ -23,7 +24,7 @@ from core.sdk import (
     session,
 )
 
-from . import custody, outings, permits, values
+from . import custody, disposal, outings, permits, values
 from .flow import CODE as TOOL
 from .models import Custody, Kind, Kit, KitLine, Tool
 from .plan import ACCEPT, OFFER, Plan
@@ -244,12 +245,13 @@ def _gates(clause: str, check: Callable[[Plan, Values], Any], code: str) -> Iter
 # --- terms ---------------------------------------------------------------------------------------
 
 
-def until_due(_said: Values, read: Values) -> Term:
-    """Return the time from the loan to the moment it is to be back, in whole minutes."""
+def until_due(said: Values, read: Values) -> Term:
+    """Return the time from the loan to the moment it is to be back, and the clause's grace, in whole minutes."""
     lent_at, due_at = read["lent_at"], read["due_at"]
-    if lent_at is None or due_at is None:
+    if lent_at is None or due_at is None:  # worked out anew after it came back: nothing is known of its time
         return Term(0, "day")
-    return Term(max(int((due_at - lent_at).total_seconds() // 60), 0), "minute")
+    minutes = int((due_at - lent_at).total_seconds() // 60) + int(said["grace"]) * 60
+    return Term(max(minutes, 0), "minute")
 
 
 def _back_in_time(clause: str, start: tuple[str, ...]) -> DeadlineRule:
@@ -265,6 +267,11 @@ def _back_in_time(clause: str, start: tuple[str, ...]) -> DeadlineRule:
         reads=("lent_at", "due_at"),
         term=until_due,
     )
+
+
+def _runs_the_room(_read: Values, said: Values) -> str:
+    """R35-3.1: the keeper sees to it day by day."""
+    return str(said["position"])
 
 
 _ISSUING = (_l("Hand-over"), _l("Offer and acceptance"))
@@ -290,6 +297,13 @@ RULES: list[Rule] = [
         needs_form=True,
     ),
     GateRule(clause="R35-4.8b", step=ACCEPT, check=_unseen, code="unseen"),
+    *_gates(disposal.CLAUSE, disposal.in_plan, "not_agreed"),
+    GateRule(clause=disposal.CLAUSE, step=disposal.STEP, check=disposal.against, code="not_agreed"),
+    ServiceRule(clause="R33-9.1", does="gate", place="tools.view", words=(_l("Tools"), _l("Who may see them"))),
+    *(
+        RoutingRule(clause="R35-3.1", step=f"{one}.register", position=_runs_the_room)
+        for one in ("tools_application", "tools_incident", "tools_count")
+    ),
     ServiceRule(clause="GJ-4", does="gate", place="tools.accept", words=_ISSUING),
     ServiceRule(
         clause="R32-3.1", does="record", place="tools.file", words=(_l("Tool"), _l("Store, keeper and place"))
