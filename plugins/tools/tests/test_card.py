@@ -68,9 +68,8 @@ def test_people_are_listed_with_what_they_hold(app: Flask, place: Place) -> None
     row = page[page.index("安师傅") :]
     assert ">3<" in row.replace(" ", "") and f"/p/tools/person/{place.ann.id}" in page
     assert manager.get("/admin/tools/people/?search=安").status_code == 200
-    assert "安师傅" in manager.post("/admin/tools/people/export/", data={"format": "csv"}).get_data().decode(
-        "utf-8-sig"
-    )
+    with manager.post("/admin/tools/people/export/", data={"format": "csv"}) as sent:
+        assert "安师傅" in sent.get_data().decode("utf-8-sig")
     assert manager.get("/admin/tools/own/").status_code == 302
     keeper = client_of(app, place, place.keeper)
     assert keeper.get("/admin/tools/desk/").location.endswith("/p/tools/desk/")

@@ -1,4 +1,4 @@
-"""One's own tools on a phone: what is in my name, confirming, bringing back, use ended, numbers of the dashboard."""
+"""One's own tools on a phone: in my name, to confirm, to bring back, use ended, numbers of the dashboard."""
 
 from __future__ import annotations
 
