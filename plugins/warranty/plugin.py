@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, has_request_context
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
@@ -22,6 +22,7 @@ from core.sdk import (
     Event,
     Fact,
     Importer,
+    OpenItem,
     Panel,
     Permission,
     PrintForm,
@@ -34,6 +35,7 @@ from core.sdk import (
     Unit,
     WorkflowExtension,
 )
+from core.sdk_web import page_url
 
 from . import (
     api_money,
@@ -219,6 +221,16 @@ def charge_moving(charge: Charge, step: str) -> list[Blocker]:
 def charge_changed(charge: Charge) -> None:
     quotes.follow(charge)
     receipts.follow(charge)
+
+
+@hookimpl
+def leaving(unit: Unit, user_id: int) -> list[OpenItem]:
+    held = receipts.in_hand_of(unit.id, user_id)
+    found = []
+    for one in held:
+        url = page_url("record.page", record_id=one.id) if has_request_context() else ""
+        found.append(OpenItem(_("Money collected and not handed in: %(number)s", number=one.record.number), url))
+    return found
 
 
 @hookimpl

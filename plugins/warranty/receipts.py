@@ -12,6 +12,7 @@ from flask_babel import force_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
+from sqlalchemy.orm import contains_eager
 
 from core.sdk import (
     Blocker,
@@ -486,6 +487,13 @@ def unsettled_of(record_id: int) -> bool:
     paid = select(ReceiptLine.receipt_id).join(Charge, Charge.id == ReceiptLine.charge_id)
     mine = (Receipt.case_id == record_id) | Receipt.id.in_(paid.where(Charge.record_id == record_id))
     return session().scalar(held.where(mine).limit(1)) is not None
+
+
+def in_hand_of(unit_id: int, user_id: int, limit: int = 50) -> Sequence[Receipt]:
+    """Return what somebody collected and has not handed in, the oldest first. It asks no permission."""
+    mine = Receipt.unit_id == unit_id, Receipt.collector_id == user_id, Record.state == COLLECTED
+    wanted = select(Receipt).join(Receipt.record).where(*mine).options(contains_eager(Receipt.record))
+    return session().scalars(wanted.order_by(Receipt.id).limit(limit)).all()
 
 
 def search_text(record: Record, detail: Receipt) -> str:

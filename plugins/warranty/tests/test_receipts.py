@@ -23,6 +23,7 @@ from core.sdk import (
     approvals,
     charges,
     clock,
+    open_items_of_leaver,
     perform,
 )
 from plugins.warranty import ledger, receipts, rights
@@ -383,3 +384,26 @@ def test_two_cashiers_at_once_do_not_collect_twice(place: Place) -> None:
         (owed,) = ledger.of_record(key)
         assert owed.paid == owed.payable == Decimal("100.00")
     assert current.app is not None
+
+
+# --- a collector who leaves ----------------------------------------------------------------------
+
+
+def test_who_leaves_is_asked_for_the_money_in_their_hands(place: Place) -> None:
+    key = place.case("100", "50")
+    cash = take(place, key, "120")
+    take(place, key, "30", means="transfer", reference="T-1")
+    with place.acting() as work:
+        number = work.get_one(Record, cash).number
+        collector = work.scalars(select(Receipt.collector_id).where(Receipt.id == cash)).one()
+
+    def waiting() -> list[str]:
+        with place.acting():
+            found = open_items_of_leaver(place.unit.id, collector or 0)
+            return [str(item.text) for plugin, item in found if plugin == "warranty"]
+
+    assert len(waiting()) == 1
+    assert number in waiting()[0]
+    with place.acting():
+        perform(cash, "hand_in")
+    assert waiting() == []
