@@ -37,7 +37,7 @@ FACT_KINDS = (
     FactKind("not_accepted", _l("Not accepted"), 20),
     FactKind("edited", _l("Details corrected"), 25, backdatable=False),
     FactKind("assigned", _l("Answers for bringing it back"), 39),
-    FactKind("issued", _l("Issued"), 40),
+    FactKind("issued", _l("Issued to a person"), 40),
     FactKind("taken", _l("Taken for a job"), 40),
     FactKind("lent", _l("Lent"), 40),
     FactKind("lent_on", _l("Lent on to a colleague"), 41),
@@ -93,7 +93,7 @@ _LENT = {
     "apply": _lend,
 }
 SERVICE_STEPS = (
-    _service("issue", _l("Issue"), frozenset({IN_STORE}), ISSUED, "issued", apply=_back),
+    _service("issue", _l("Give out"), frozenset({IN_STORE}), ISSUED, "issued", apply=_back),
     _service("take", _l("Take for a job"), frozenset({IN_STORE}), ON_LOAN, "taken", **_LENT),
     _service("lend", _l("Lend"), frozenset({IN_STORE}), ON_LOAN, "lent", **_LENT),
     # A holder lends on: the holder of the ledger changes, the term begins; back to the lender by ``hand_on``.

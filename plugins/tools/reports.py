@@ -99,7 +99,7 @@ CUSTODY = Report(
         ReportColumn("unit", _l("Unit")),
         ReportColumn("tools", _l("Tools"), "number", total=True),
         ReportColumn(values.IN_STORE, _l("In the store"), "number", total=True),
-        ReportColumn(values.ISSUED, _l("Issued"), "number", total=True),
+        ReportColumn(values.ISSUED, _l("Issued to a person"), "number", total=True),
         ReportColumn(values.ON_LOAN, _l("On loan"), "number", total=True),
         ReportColumn("overdue", _l("Overdue"), "number", total=True),
         ReportColumn(values.DEFECTIVE, _l("Defective"), "number", total=True),

@@ -22,7 +22,7 @@ DEFECTIVE, LOST, RETIRED, SCRAPPED, CANCELLED = "defective", "lost", "retired", 
 TOOL_STATES = (
     (NEW, _l("Waiting for acceptance")),
     (IN_STORE, _l("In the store")),
-    (ISSUED, _l("Issued")),
+    (ISSUED, _l("Issued to a person")),
     (ON_LOAN, _l("On loan")),
     (IN_REPAIR, _l("At the repairer")),
     (DEFECTIVE, _l("Defective")),
