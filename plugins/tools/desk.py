@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 from sqlalchemy.orm import contains_eager, joinedload
 
-from core.sdk import InvalidData, Record, accounts, fetch, session
+from core.sdk import InvalidData, NotFound, Record, accounts, fetch, session
 
 from . import custody, file, flow, handovers, parties, stock, values
 from .models import Custody, Handover, HandoverLine, Kind, Kit, KitLine, Party, Stock, Tool
@@ -200,7 +200,10 @@ def receiver_of(unit_id: int, given: str) -> Party | None:
         return None
     if sort == "user" and raw.isdecimal():
         return parties.person(unit_id, int(raw))
-    return fetch(Party, raw, query=select(Party).where(Party.unit_id == unit_id))
+    found = fetch(Party, raw)
+    if found.unit_id != unit_id:
+        raise NotFound()
+    return found
 
 
 def known_receiver(unit_id: int, given: str) -> Party | None:
@@ -425,10 +428,10 @@ def ends(basket: Basket) -> tuple[str, Party, Party]:
 
 
 def _store(basket: Basket) -> Party:
-    wanted = select(Party).where(Party.unit_id == basket.unit_id, Party.kind == values.STORE, Party.active)
-    if basket.store_id is None:
+    found = {store.id: store for store in parties.stores(basket.unit_id)}
+    if basket.store_id not in found:
         raise InvalidData({"store": _l("Choose the tool store")})
-    return fetch(Party, basket.store_id, query=wanted)
+    return found[basket.store_id]
 
 
 def waiting(unit_id: int, limit: int) -> Sequence[Handover]:
