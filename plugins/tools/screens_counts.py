@@ -114,7 +114,7 @@ class CountScreen(ListScreen):
     model = Count
     permission = VIEW
     export_permission = VIEW
-    icon = "check"
+    icon = "list"
     create_label = _l("Begin a count")
 
     def list_spec(self) -> ListSpec:
@@ -183,7 +183,7 @@ class CareScreen(ListScreen):
     model = Service
     permission = VIEW
     export_permission = VIEW
-    icon = "repeat"
+    icon = "wrench"
 
     def list_spec(self) -> ListSpec:
         return CARE
@@ -351,7 +351,7 @@ OLD = ListSpec(
 class OldScreen(_ToolList):
     """The review of what is to be renewed (R33-8.1)."""
 
-    icon = "history"
+    icon = "refresh"
 
     def list_spec(self) -> ListSpec:
         return OLD
