@@ -62,6 +62,7 @@ from core.notices.kinds import Kind as NoticeKind
 from core.notices.kinds import declare as declare_notices
 from core.records.attachments import attach
 from core.records.attachments import keep as keep_file
+from core.records.attachments import path_of as file_path
 from core.records.attachments import put as put_file
 from core.records.engine import (
     Step,
@@ -240,6 +241,7 @@ __all__ = [
     "exporting",
     "fetch",
     "fetch_visible",
+    "file_path",
     "holds",
     "jobs",
     "keep_file",
