@@ -369,7 +369,7 @@ def _make(unit_id: int, given: Mapping[str, Any], name: str) -> Record:
         customer_id=None,
         received_at=clock.now(),
         permission=CLEAR,
-        facts=[("registered", {"what": given["kind"], "last_day": given["last_day"]})],
+        facts=[("registered", {"what": given["kind"], "last_day": given["last_day"].isoformat()})],
     )
     publish("record.registered", unit_id, {"record_id": record.id, "type": CODE})
     notify(record, notices.CLEARANCE, [detail.user_id], record.title)
@@ -384,13 +384,12 @@ def hand_all(
     to: str | int,
     *,
     tool_ids: Iterable[int] | None = None,
-    conditions: Mapping[int, str] | None = None,
     key: str = "",
 ) -> Record:
     """Offer what the person holds to their successor (``TO_SUCCESSOR``) or to a store (its id), in one hand-over.
 
     ``tool_ids`` names some of them (item by item: one), which leaves small parts out; without it everything goes
-    that stands on no open hand-over and is not lost. With ``conditions`` the store's side has said yes (R35-4.8b).
+    that stands on no open hand-over and is not lost. Both sides still say yes, the keeper having looked (R35-4.8b).
 
     Raises:
         NotAllowed. InvalidData: under ``successor_id`` or ``to``; under ``tools``: nothing there, not theirs.
@@ -412,8 +411,6 @@ def hand_all(
             "parts": [(one.kind_id, one.quantity) for one in parts],
             "clearance_id": record.id,
         }
-        if conditions is not None:
-            raw["conditions"] = {tool.id: conditions.get(tool.id, tool.condition) for tool in tools}
         return handovers.offer(record.unit_id, raw, key=key)
 
 

@@ -509,6 +509,7 @@ class Application(UnitScoped, Base):
     }
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
+        Index("ix_tools_application_list", "unit_id", "id"),
         Index("ix_tools_application_person", "user_id", "kind", "id"),
         Index("ix_tools_application_tool", "tool_id", "id", **_only("tool_id IS NOT NULL")),
     )
@@ -793,6 +794,7 @@ class Clearance(UnitScoped, Base):
     }
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
+        Index("ix_tools_clearance_list", "unit_id", "id"),
         Index("ix_tools_clearance_person", "user_id", "id"),
     )
 

@@ -128,6 +128,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_tools_clearance'))
     )
     with op.batch_alter_table('tools_clearance', schema=None) as batch_op:
+        batch_op.create_index('ix_tools_clearance_list', ['unit_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_clearance_person', ['user_id', 'id'], unique=False)
 
     op.create_table('tools_count',
@@ -326,6 +327,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_tools_application'))
     )
     with op.batch_alter_table('tools_application', schema=None) as batch_op:
+        batch_op.create_index('ix_tools_application_list', ['unit_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_application_person', ['user_id', 'kind', 'id'], unique=False)
         batch_op.create_index('ix_tools_application_tool', ['tool_id', 'id'], unique=False, sqlite_where=sa.text('tool_id IS NOT NULL'), postgresql_where=sa.text('tool_id IS NOT NULL'))
 
@@ -590,6 +592,7 @@ def downgrade() -> None:
     with op.batch_alter_table('tools_application', schema=None) as batch_op:
         batch_op.drop_index('ix_tools_application_tool', sqlite_where=sa.text('tool_id IS NOT NULL'), postgresql_where=sa.text('tool_id IS NOT NULL'))
         batch_op.drop_index('ix_tools_application_person')
+        batch_op.drop_index('ix_tools_application_list')
 
     op.drop_table('tools_application')
     with op.batch_alter_table('tools_tool', schema=None) as batch_op:
@@ -630,6 +633,7 @@ def downgrade() -> None:
     op.drop_table('tools_count')
     with op.batch_alter_table('tools_clearance', schema=None) as batch_op:
         batch_op.drop_index('ix_tools_clearance_person')
+        batch_op.drop_index('ix_tools_clearance_list')
 
     op.drop_table('tools_clearance')
     with op.batch_alter_table('tools_permit', schema=None) as batch_op:
