@@ -10,7 +10,9 @@ from . import clearance
 
 RULES: list[Rule] = [
     *(
-        GateRule(clause=clause, step=f"{clearance.CODE}.settle", check=clearance.still_open(kind), code="still_open")
+        GateRule(
+            clause=clause, step=f"{clearance.CODE}.settle", check=clearance.still_open(kind), code="still_open"
+        )
         for kind, clause in clearance.CLAUSES.items()
     ),
     ServiceRule(
