@@ -17,7 +17,7 @@ from core.sdk_web import ListColumn, ListContext, ListScreen, ListSpec, Ordering
 
 from . import custody, handovers, values
 from .models import Custody, Party, Tool
-from .parties import party_name
+from .parties import party_name, party_names
 from .rights import KEEP, OWN, VIEW
 
 PLUGIN = "tools"
@@ -115,12 +115,13 @@ def _tool_url(tool: Tool) -> str:
 
 
 def _with_holders(rows: Sequence[Tool]) -> None:
-    g.tools_holders = custody.spells(row.id for row in rows)
+    spells = custody.spells(row.id for row in rows)
+    names = party_names([one.party for one in spells.values()])
+    g.tools_holders = {tool_id: names[one.party_id] for tool_id, one in spells.items()}
 
 
 def _holder(tool: Tool) -> Any:
-    spell = g.tools_holders.get(tool.id)
-    return party_name(spell.party) if spell else ""
+    return g.tools_holders.get(tool.id, "")
 
 
 def _lent() -> Select[Any]:
@@ -199,9 +200,8 @@ def tiles(unit: Any, actor_id: int) -> list[Tile]:
         found.append(Tile("tools_store", _l("Hand-overs that wait for the store"), waiting, desk_url, "warn"))
     if scope.may(VIEW, unit.id):
         late = _count(_overdue(unit.id))
-        found.append(
-            Tile("tools_late", _l("Tools not back in time"), late, url_for("tools_loans.index_view", quick="late"), "bad")
-        )
+        late_url = url_for("tools_loans.index_view", quick="late")
+        found.append(Tile("tools_late", _l("Tools not back in time"), late, late_url, "bad"))
     return [one for one in found if one.value]
 
 

@@ -29,7 +29,7 @@ from core.sdk import (
     transaction,
     uuid7,
 )
-from core.sdk_web import FieldsForm, form_from_fields, state_badge
+from core.sdk_web import FieldsForm, form_from_fields, page_url
 
 from . import desk, handovers, parties, stock, values, web_accept
 from .models import Party
@@ -271,6 +271,7 @@ def _page(
 ) -> ResponseReturnValue:
     mode = basket.mode
     waiting = desk.waiting(g.unit.id, 12)
+    names = parties.party_names([party for one in waiting for party in (one.giver, one.taker)])
     modes = [one for one in desk.MODES if one.code != desk.MOVE or len(parties.stores(g.unit.id)) > 1]
     page = render_template(
         "tools/desk.html",
@@ -286,9 +287,10 @@ def _page(
         kits=desk.kits(g.unit.id) if mode.code == desk.KIT else (),
         conditions=CONDITIONS,
         condition_label=dict(CONDITIONS),
-        state=state_badge,
         by_paper=mode.kind in (values.REPAIR, values.DISPOSE, values.MOVE),
         waiting=waiting,
+        names=names,
+        store_url=page_url("tools_store.create_view"),
         party_name=parties.party_name,
         plain=stock.plain_number,
         ticks=handovers.ticks_wanted(g.unit.id, values.RETURN) if mode.takes_back else (),

@@ -71,6 +71,7 @@ def _own_page(errors: dict[str, Any] | None = None, status: int = 200) -> Respon
         pin_url=page_url("auth.pin_page"),
         on_loan=values.ON_LOAN,
         apply_url=page_url("tools.application_new"),
+        incident_url=lambda one: url_for("tools.incident", record_id=one.id),
         report_url=lambda tool: page_url("tools.incident_new", tool=tool.id),
         errors=errors or {},
         key=str(uuid7()),

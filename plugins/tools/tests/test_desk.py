@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -343,3 +344,46 @@ def test_a_unit_without_a_store_and_an_unknown_page(app: Flask, place: Place, ke
         keeper.post(f"{DESK}issue", data={"tool": ["x", "999999"], "parts": "7", "do": "offer"}).status_code == 422
     )
     assert keeper.post(f"{DESK}issue", data={"do": "photo"}).status_code == 200
+
+
+def test_a_photo_of_a_label_is_a_scan(place: Place, keeper: FlaskClient) -> None:
+    import zxingcpp
+    from PIL import Image
+
+    (tool,) = place.tools(1)
+    drawn = zxingcpp.create_barcode(code(place, tool), zxingcpp.BarcodeFormat.QRCode).to_image(scale=8)
+    photo = io.BytesIO()
+    Image.fromarray(drawn).save(photo, "PNG")
+    photo.seek(0)
+    page = keeper.post(f"{DESK}issue", data={"do": "photo", "photo": (photo, "a.png")}).text
+    assert basket(page)["tool"] == [str(tool)] and not errors(page)
+    page = keeper.post(f"{DESK}issue", data={"do": "photo", "photo": (io.BytesIO(b"no photo"), "a.png")}).text
+    assert errors(page)
+
+
+def test_a_tool_goes_from_one_store_to_another(place: Place, keeper: FlaskClient) -> None:
+    (tool,) = place.tools(1)
+    page = scan(keeper, "move", code(place, tool))
+    answer = press(keeper, "move", page, "sign", receiver=f"party:{place.other_store}")
+    assert answer.status_code == 302
+    made = the_handover(place)
+    if place.holder(tool) == place.store:
+        line = place.lines(made.id)[0].id
+        assert keeper.post(answer.location, data={"take": line, "desk": "move"}).status_code == 302
+    assert place.holder(tool) == place.other_store
+
+
+def test_a_department_borrows_with_a_paper(place: Place, keeper: FlaskClient) -> None:
+    place.without(*EASY)
+    hotel = place.party(values.DEPARTMENT, "酒店工程部", place.bob)
+    (tool,) = place.tools(1)
+    due = (clock.now() + timedelta(days=3)).strftime("%Y-%m-%dT%H:%M")
+    page = scan(keeper, "loan", code(place, tool))
+    answer = press(keeper, "loan", page, "sign", receiver=f"party:{hotel}", due_at=due)
+    assert answer.status_code == 302, errors(answer.text)
+    shown = keeper.get(answer.location).text
+    assert 'name="pin"' in shown and "means=paper" in shown
+    line = place.lines(the_handover(place).id)[0].id
+    sent = {"take": line, "means": "paper", "paper": "JY-18", "tick_all": "1"}
+    assert keeper.post(answer.location, data=sent).status_code == 302
+    assert place.holder(tool) == hotel and the_handover(place).taker_means == values.ON_PAPER
