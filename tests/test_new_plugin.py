@@ -36,7 +36,9 @@ def test_a_new_plugin_keeps_the_contract(tmp_path):
     assert made.returncode == 0, made.stderr
     assert (tmp_path / "made" / "visits" / "migrations" / "0001_first_tables.py").is_file()
     place = str(tmp_path / "made" / "visits" / "tests")
-    tested = run(tmp_path, "-m", "pytest", "-c", "setup.cfg", "--rootdir", ".", "-p", "tests.fixtures", place)
+    # A folder of its own: pytest closes the common one to others, and with it the test mail server's.
+    own = f"--basetemp={tmp_path / 'inner'}"
+    tested = run(tmp_path, "-m", "pytest", "-c", "setup.cfg", "--rootdir", ".", "-p", "tests.fixtures", own, place)
     assert tested.returncode == 0, tested.stdout[-4000:] + tested.stderr[-2000:]
     assert re.search(r"^1\d passed", tested.stdout, re.MULTILINE), tested.stdout
     again = run(tmp_path, "-m", "flask", "plugins", "new", "visits")
