@@ -77,6 +77,7 @@ LINE_FIELDS = (
     Field("place", "text", _l("Where it lay"), max_length=80, help=_l("Only if not where it belongs")),
     Field("note", "text", _l("Note"), max_length=300),
 )
+_WORDS = ("place", "note")
 PART_FIELDS = (
     Field("kind", "user", _l("Kind of tool"), True),
     Field("counted", "decimal", _l("Counted"), True, minimum=Decimal(0), maximum=MOST_COUNTED),
@@ -186,7 +187,8 @@ def count_one(record_id: object, what: Tool | str, raw: Mapping[str, Any] | None
     Raises:
         NotAllowed, NotFound. InvalidData: under ``code``: no such tool; beside the field. Refused: it was signed.
     """
-    given = clean(LINE_FIELDS, raw or {})
+    raw = raw or {}
+    given = clean(LINE_FIELDS, raw)
     with transaction():
         count = _counting(record_id)
         tool = file.find_tool(count.unit_id, what) if isinstance(what, str) else what
@@ -197,8 +199,9 @@ def count_one(record_id: object, what: Tool | str, raw: Mapping[str, Any] | None
         else:
             line.result = FOUND if line.result != MOVED or _is_here(count, tool.id) else MOVED
         line.counted = Decimal(1)
-        line.condition = given["condition"] or values.SOUND
-        line.place, line.note = given["place"] or "", given["note"] or line.note
+        # Scanned a second time it stays as damaged as it was said to be.
+        line.condition = given["condition"] or line.condition or values.SOUND
+        line.place, line.note = (given[name] or "" if name in raw else getattr(line, name) or "" for name in _WORDS)
         return _said(line)
 
 
@@ -606,10 +609,28 @@ def get(record_id: object) -> Count:
     return count
 
 
+def line(count_id: int, line_id: object) -> CountLine:
+    """Fetch a line of a count, with its tool.
+
+    Raises:
+        NotFound: malformed, or a line of another count.
+    """
+    mine = select(CountLine).where(CountLine.count_id == count_id).options(joinedload(CountLine.tool))
+    return fetch(CountLine, line_id, query=mine)
+
+
 def progress(count_id: int) -> Mapping[str, int]:
     """Return how many lines of a count have each result."""
-    mine = select(CountLine.result, func.count()).where(CountLine.count_id == count_id).group_by(CountLine.result)
-    return {row[0]: row[1] for row in session().execute(mine)}
+    return progress_of([count_id]).get(count_id, {})
+
+
+def progress_of(count_ids: Sequence[int]) -> Mapping[int, Mapping[str, int]]:
+    """Return how many lines of counts have each result, by count id."""
+    mine = select(CountLine.count_id, CountLine.result, func.count()).where(CountLine.count_id.in_(count_ids))
+    found: dict[int, dict[str, int]] = {}
+    for row in session().execute(mine.group_by(CountLine.count_id, CountLine.result)):
+        found.setdefault(row[0], {})[row[1]] = row[2]
+    return found
 
 
 def unmoved(count: Count) -> int:
@@ -661,6 +682,19 @@ def _lines(*conditions: Any, limit: int) -> Sequence[CountLine]:
     )
     wanted = select(CountLine).where(*conditions).order_by(CountLine.id).limit(limit)
     return session().scalars(wanted.options(*whole)).all()
+
+
+def still_to_find(count_id: int) -> Sequence[CountLine]:
+    """Return what is still to be counted, by place and number; of very many the first few hundred."""
+    found = lines_of(count_id, (EXPECTED,))
+    return sorted(found, key=_by_place)
+
+
+def _by_place(line: CountLine) -> tuple[bool, str, str]:
+    tool = line.tool
+    if tool is None:
+        return True, "", line.kind.code if line.kind else ""
+    return False, tool.place.name if tool.place else "", tool.code
 
 
 def latest_lines(count_id: int, limit: int = 8) -> Sequence[CountLine]:
