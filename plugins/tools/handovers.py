@@ -57,7 +57,7 @@ from .handover_rows import (
 from .models import Application, Handover, HandoverLine, Kind, Party, Tool
 from .plan import Plan
 from .refusing import refuse, withdraw
-from .rights import CLEAR, KEEP, OWN
+from .rights import CLEAR, KEEP, OWN, VIEW
 from .sides import GIVER, TAKER, Voice, Word
 
 __all__ = [
@@ -392,4 +392,6 @@ def _search_text(record: Record, detail: Handover) -> str:
     return "\n".join((record.number, record.title, detail.purpose))
 
 
-TYPE = RecordType(CODE, _l("Hand-over"), "JJ", Handover, WORKFLOW, _search_text, intake=INTAKE, register=register)
+TYPE = RecordType(
+    CODE, _l("Hand-over"), "JJ", Handover, WORKFLOW, _search_text, intake=INTAKE, register=register, files=VIEW
+)

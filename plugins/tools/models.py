@@ -322,6 +322,9 @@ class Custody(UnitScoped, Base):
         Index("ix_tools_custody_held", "party_id", "tool_id", **_only("ends_at IS NULL")),
         Index("ix_tools_custody_party", "party_id", "starts_at", "id"),
         Index("ix_tools_custody_ledger", "unit_id", "id"),
+        Index("ix_tools_custody_of_party", "party_id", "id"),
+        Index("ix_tools_custody_how", "unit_id", "how", "id"),
+        Index("ix_tools_custody_began", "unit_id", "starts_at"),
         CheckConstraint("ends_at IS NULL OR ends_at >= starts_at", name="order"),
     )
 
@@ -358,6 +361,7 @@ class Handover(UnitScoped, Base):
     }
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
+        Index("ix_tools_handover_list", "unit_id", "id"),
         Index("ix_tools_handover_giver", "giver_id", "id"),
         Index("ix_tools_handover_taker", "taker_id", "id"),
         Index("ix_tools_handover_clearance", "clearance_id", "id", **_only("clearance_id IS NOT NULL")),
@@ -549,7 +553,7 @@ class Incident(UnitScoped, Base):
         "cause": (_l("Cause"), values.CAUSES),
         "user_id": _l("Who answers"),
         "judgement": _l("Judgement"),
-        "settlement": (_l("Settled by"), values.SETTLEMENTS),
+        "settlement": (_l("How it is settled"), values.SETTLEMENTS),
     }
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),

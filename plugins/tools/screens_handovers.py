@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import contains_eager, joinedload
 
-from core.sdk import Choices, Record, User, current_scope, label_of, search
+from core.sdk import Choices, Record, User, current_scope, label_of, search, session
 from core.sdk_web import (
     Filter,
     ListColumn,
@@ -79,13 +79,14 @@ def _find(statement: Select[Any], text: str, context: ListContext) -> Select[Any
     return statement.where(Handover.id.in_([one.entity_id for one in found]))
 
 
-def _called(text: str) -> Select[Any]:
-    """Select the parties of a name: of a person their name or user name."""
+def _called(text: str) -> list[int]:
+    """Return the parties of a name: of a person their name or user name. One alone is found in the list's order."""
     words = (User.name, User.username)
     people = Party.user_id.in_(select(User.id).where(or_(*(one.contains(text, autoescape=True) for one in words))))
     named = Party.name.contains(text, autoescape=True)
     is_person = Party.kind == values.PERSON
-    return select(Party.id).where(or_(is_person & people, ~is_person & named))
+    wanted = select(Party.id).where(or_(is_person & people, ~is_person & named)).limit(SEARCH_LIMIT)
+    return list(session().scalars(wanted))
 
 
 def _mine(statement: Select[Any], _context: ListContext) -> Select[Any]:
@@ -199,7 +200,8 @@ def _of_kind(statement: Select[Any], ids: Any, _context: ListContext) -> Select[
 
 
 def _of_party(statement: Select[Any], text: str, _context: ListContext) -> Select[Any]:
-    return statement.where(Custody.party_id.in_(_called(text)))
+    found = _called(text)
+    return statement.where(Custody.party_id == found[0] if len(found) == 1 else Custody.party_id.in_(found))
 
 
 def _of_party_kind(statement: Select[Any], codes: Any, _context: ListContext) -> Select[Any]:

@@ -235,6 +235,7 @@ def upgrade() -> None:
     with op.batch_alter_table('tools_handover', schema=None) as batch_op:
         batch_op.create_index('ix_tools_handover_clearance', ['clearance_id', 'id'], unique=False, sqlite_where=sa.text('clearance_id IS NOT NULL'), postgresql_where=sa.text('clearance_id IS NOT NULL'))
         batch_op.create_index('ix_tools_handover_giver', ['giver_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_handover_list', ['unit_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_handover_taker', ['taker_id', 'id'], unique=False)
 
     op.create_table('tools_purchase_line',
@@ -378,7 +379,10 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('tools_custody', schema=None) as batch_op:
         batch_op.create_index('ix_tools_custody_held', ['party_id', 'tool_id'], unique=False, sqlite_where=sa.text('ends_at IS NULL'), postgresql_where=sa.text('ends_at IS NULL'))
+        batch_op.create_index('ix_tools_custody_began', ['unit_id', 'starts_at'], unique=False)
+        batch_op.create_index('ix_tools_custody_how', ['unit_id', 'how', 'id'], unique=False)
         batch_op.create_index('ix_tools_custody_ledger', ['unit_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_custody_of_party', ['party_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_custody_party', ['party_id', 'starts_at', 'id'], unique=False)
         batch_op.create_index('uq_tools_custody_holder', ['tool_id'], unique=True, sqlite_where=sa.text('ends_at IS NULL'), postgresql_where=sa.text('ends_at IS NULL'))
 
@@ -580,7 +584,10 @@ def downgrade() -> None:
     with op.batch_alter_table('tools_custody', schema=None) as batch_op:
         batch_op.drop_index('uq_tools_custody_holder', sqlite_where=sa.text('ends_at IS NULL'), postgresql_where=sa.text('ends_at IS NULL'))
         batch_op.drop_index('ix_tools_custody_party')
+        batch_op.drop_index('ix_tools_custody_of_party')
         batch_op.drop_index('ix_tools_custody_ledger')
+        batch_op.drop_index('ix_tools_custody_how')
+        batch_op.drop_index('ix_tools_custody_began')
         batch_op.drop_index('ix_tools_custody_held', sqlite_where=sa.text('ends_at IS NULL'), postgresql_where=sa.text('ends_at IS NULL'))
 
     op.drop_table('tools_custody')
@@ -611,6 +618,7 @@ def downgrade() -> None:
     op.drop_table('tools_purchase_line')
     with op.batch_alter_table('tools_handover', schema=None) as batch_op:
         batch_op.drop_index('ix_tools_handover_taker')
+        batch_op.drop_index('ix_tools_handover_list')
         batch_op.drop_index('ix_tools_handover_giver')
         batch_op.drop_index('ix_tools_handover_clearance', sqlite_where=sa.text('clearance_id IS NOT NULL'), postgresql_where=sa.text('clearance_id IS NOT NULL'))
 
