@@ -15,7 +15,6 @@ from sqlalchemy import func, select
 from core.sdk import (
     DeadlineRule,
     GateRule,
-    RoutingRule,
     Rule,
     ServiceRule,
     Term,
@@ -269,11 +268,6 @@ def _back_in_time(clause: str, start: tuple[str, ...]) -> DeadlineRule:
     )
 
 
-def _runs_the_room(_read: Values, said: Values) -> str:
-    """R35-3.1: the keeper sees to it day by day."""
-    return str(said["position"])
-
-
 _ISSUING = (_l("Hand-over"), _l("Offer and acceptance"))
 RULES: list[Rule] = [
     *_gates("R15-17", _needs_registration, "no_keeper"),
@@ -300,10 +294,6 @@ RULES: list[Rule] = [
     *_gates(disposal.CLAUSE, disposal.in_plan, "not_agreed"),
     GateRule(clause=disposal.CLAUSE, step=disposal.STEP, check=disposal.against, code="not_agreed"),
     ServiceRule(clause="R33-9.1", does="gate", place="tools.view", words=(_l("Tools"), _l("Who may see them"))),
-    *(
-        RoutingRule(clause="R35-3.1", step=f"{one}.register", position=_runs_the_room)
-        for one in ("tools_application", "tools_incident", "tools_count")
-    ),
     ServiceRule(clause="GJ-4", does="gate", place="tools.accept", words=_ISSUING),
     ServiceRule(
         clause="R32-3.1", does="record", place="tools.file", words=(_l("Tool"), _l("Store, keeper and place"))

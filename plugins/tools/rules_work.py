@@ -18,6 +18,7 @@ from core.sdk import (
     ApprovalRule,
     ChecklistRule,
     Record,
+    RoutingRule,
     Rule,
     ScheduleRule,
     Step,
@@ -83,6 +84,11 @@ def _confirmed(clause: str, wanted: Callable[[Step, Mapping[str, Any]], bool]) -
     )
 
 
+def _runs_the_room(_read: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+    """R35-3.1: the keeper sees to it day by day."""
+    return str(said["position"])
+
+
 RULES: list[Rule] = [
     _confirmed(care.LIFE_CLAUSE, _old_or_worn),
     _confirmed(care.REVIEW_CLAUSE, _other_end),
@@ -115,5 +121,10 @@ RULES: list[Rule] = [
         items=rules_care.EQUIPMENT_ITEMS,
         field="facilities",
         when=counts.check_wanted,
+    ),
+    # After the rules that name somebody for what is defective (R32-5.3).
+    *(
+        RoutingRule(clause="R35-3.1", step=f"{one}.register", position=_runs_the_room)
+        for one in ("tools_application", "tools_incident", "tools_count")
     ),
 ]
