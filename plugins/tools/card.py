@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select
-from sqlalchemy.orm import contains_eager, joinedload
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import aliased, contains_eager, joinedload
 
 from core.sdk import NotFound, User, accounts, clock, fetch, session
 
@@ -19,12 +19,13 @@ SHOWN = 100
 
 @dataclass(frozen=True)
 class Held:
-    """A tool in somebody's hands: since when, the open hand-over it stands on, and whether it is late."""
+    """A tool in somebody's hands: since when, on which open hand-over, whether it is late, and who lent it on."""
 
     tool: Tool
     since: datetime
     line: HandoverLine | None
     late: bool
+    lender: Party | None = None
 
     @property
     def used(self) -> bool:
@@ -46,8 +47,26 @@ def held(party: Party | None, limit: int = 500) -> list[Held]:
     )
     spells = session().scalars(wanted).all()
     lines, now = handovers.open_lines([one.tool_id for one in spells]), clock.now()
-    found = [Held(one.tool, one.starts_at, lines.get(one.tool_id), _late(one.tool, now)) for one in spells]
+    lent = lenders([one.tool_id for one in spells if one.how == values.LEND])
+    found = [
+        Held(one.tool, one.starts_at, lines.get(one.tool_id), _late(one.tool, now), lent.get(one.tool_id))
+        for one in spells
+    ]
     return sorted(found, key=lambda one: (one.tool.due_at is None, one.tool.due_at or now, one.tool.code))
+
+
+def lenders(tool_ids: Sequence[int]) -> dict[int, Party]:
+    """Return who lent tools on to their present holders, by tool id: the holder before this one."""
+    if not tool_ids:
+        return {}
+    now, before = aliased(Custody), aliased(Custody)
+    wanted = (
+        select(before)
+        .join(now, and_(now.tool_id == before.tool_id, now.seq == before.seq + 1))
+        .where(before.tool_id.in_(tool_ids), now.ends_at.is_(None), now.how == values.LEND)
+        .options(joinedload(before.party))
+    )
+    return {one.tool_id: one.party for one in session().scalars(wanted)}
 
 
 def _late(tool: Tool, now: datetime) -> bool:

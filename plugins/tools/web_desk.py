@@ -253,6 +253,9 @@ def _offer(basket: desk.Basket, form: FieldsForm) -> Record:
 
 def _offered(basket: desk.Basket, made: Record, what: str) -> ResponseReturnValue:
     mode = basket.mode.code
+    if made.state == values.DONE:  # between one's own stores there is nobody left to ask
+        flash(_("%(number)s is handed over.", number=made.number), "good")
+        return redirect(url_for("tools.desk_mode", mode=mode))
     if what == SIGN:
         return redirect(url_for("tools.accept", record_id=made.id, desk=mode))
     flash(_("%(number)s is offered. They confirm it on their own phone.", number=made.number), "good")

@@ -16,6 +16,7 @@ from core.sdk import (
     NotFound,
     Record,
     current_scope,
+    fetch,
     perform,
     pins,
     read_id,
@@ -25,7 +26,7 @@ from core.sdk import (
 from core.sdk_web import page_url, state_badge
 
 from . import card, handovers, parties, stock, values, web_accept
-from .models import Handover
+from .models import Application, Handover
 from .rights import KEEP, OWN, VIEW
 
 MOST = 100
@@ -35,6 +36,8 @@ def add_routes(blueprint: Blueprint) -> None:
     """Add the pages to the plugin's blueprint (mounted at ``/p/tools/``)."""
     blueprint.add_url_rule("/own", "own", own)
     blueprint.add_url_rule("/own/return", "own_return", own_return, methods=("POST",))
+    blueprint.add_url_rule("/own/back/<tool_id>", "own_back", own_back, methods=("POST",))
+    blueprint.add_url_rule("/own/lend/<application_id>", "own_lend", own_lend, methods=("POST",))
     blueprint.add_url_rule("/own/used/<tool_id>", "own_used", own_used, methods=("POST",))
     blueprint.add_url_rule("/person/<user_id>", "card", person)
 
@@ -70,6 +73,8 @@ def _own_page(errors: dict[str, Any] | None = None, status: int = 200) -> Respon
         has_pin=bool(pins.with_pin([me])),
         pin_url=page_url("auth.pin_page"),
         on_loan=values.ON_LOAN,
+        party_name=parties.party_name,
+        may_lend=lambda one: one.kind == values.A_LEND and one.record.state == values.GRANTED and one.tool_id,
         apply_url=page_url("tools.application_new"),
         incident_url=lambda one: url_for("tools.incident", record_id=one.id),
         report_url=lambda tool: page_url("tools.incident_new", tool=tool.id),
@@ -113,6 +118,49 @@ def _offer_back(tool_ids: list[int]) -> Record:
         giver = parties.person(g.unit.id, g.actor.id)
         raw = {"kind": values.RETURN, "giver_id": giver.id, "taker_id": chosen, "tools": tool_ids}
         return handovers.offer(g.unit.id, raw, key=request.form.get("key", "")[:60])
+
+
+def own_back(tool_id: str) -> ResponseReturnValue:
+    """Offer a tool back to the colleague who lent it on."""
+    _require(OWN)
+    number = read_id(tool_id) or 0
+    lender = card.lenders([number]).get(number)
+    if lender is None:
+        raise NotFound()
+    raw = {"kind": values.RETURN, "giver_user_id": g.actor.id, "taker_id": lender.id, "tools": [number]}
+    return _offered(raw)
+
+
+def own_lend(application_id: str) -> ResponseReturnValue:
+    """Offer a tool to a colleague, as the application to lend it on was granted (R33-2.2, R35-4.6)."""
+    _require(OWN)
+    wanted = fetch(Application, application_id)
+    lendable = wanted.user_id == g.actor.id and wanted.kind == values.A_LEND and wanted.tool_id is not None
+    if not lendable:
+        raise NotFound()
+    raw = {
+        "kind": values.LEND,
+        "giver_user_id": g.actor.id,
+        "taker_user_id": wanted.to_user_id,
+        "tools": [wanted.tool_id],
+        "due_at": wanted.due_at.isoformat() if wanted.due_at else None,
+        "application_id": wanted.id,
+    }
+    return _offered(raw)
+
+
+def _offered(raw: dict[str, Any]) -> ResponseReturnValue:
+    """Offer a hand-over between colleagues and come back to one's own page."""
+    try:
+        with transaction():
+            record = handovers.offer(g.unit.id, raw, key=request.form.get("key", "")[:60])
+    except (NotFound, NotAllowed):
+        raise
+    except AppError as bad:
+        return _own_page({"tools": bad.texts()}, bad.status)
+    text = _("%(number)s is offered. They confirm it on their own phone.", number=record.number)
+    flash(text, "good")
+    return redirect(url_for("tools.own"))
 
 
 def own_used(tool_id: str) -> ResponseReturnValue:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from core.kernel import clock
 from core.users.models import User
-from plugins.tools import values
+from plugins.tools import applications, values
 from plugins.tools.models import Handover, Tool
 from plugins.tools.tests.scene import Place, code_of, make_place
 from plugins.tools.tests.test_desk import the_handover
@@ -137,3 +137,36 @@ def test_the_qr_leads_to_the_page_and_is_for_those_concerned(app: Flask, place: 
     page = ann.get(f"/admin/record/{key}").text
     assert f"/p/tools/accept/{key}" in page
     assert place.all(select(Handover.id)) == [key]
+
+
+@pytest.mark.clause("R35-4.6")
+def test_lending_on_needs_a_grant_and_goes_back_to_the_lender(app: Flask, place: Place, ann: FlaskClient) -> None:
+    place.clause("R35-4.6", lending="with_approval")
+    place.without("R33-2.2", "R33-5", "R32-4.1", "R35-4.2", "R35-3.2", "R15-18a")
+    mine = place.tool(holder=place.person(place.ann), state=values.ISSUED)
+    raw = {
+        "kind": values.A_LEND,
+        "tool": code_of(place, mine),
+        "to_user_id": str(place.bob.id),
+        "due_at": (clock.now() + timedelta(days=1)).isoformat(),
+        "reason": "临时借给同事",
+    }
+    with place.acting(place.ann):
+        key = applications.register(place.unit.id, raw).id
+    refused = ann.post(f"{OWN}/lend/{key}")
+    assert refused.status_code in (409, 422) and place.holder(mine) == place.person(place.ann)
+    place.step(key, "grant", place.manager)
+    assert f"/p/tools/own/lend/{key}" in ann.get(OWN).text
+    bob = client_of(app, place, place.bob)
+    assert bob.post(f"{OWN}/lend/{key}").status_code == 404
+    assert ann.post(f"{OWN}/lend/{key}").status_code == 302
+    made = the_handover(place)
+    assert (made.kind, made.giver_at is not None) == (values.LEND, True)
+    bob.post(f"/p/tools/accept/{made.id}", data={"take": place.lines(made.id)[0].id, "tick_all": "1"})
+    assert place.holder(mine) == place.person(place.bob)
+    assert f"/p/tools/own/back/{mine}" in bob.get(OWN).text
+    assert ann.post(f"{OWN}/back/{mine}").status_code == 422  # she is the lender, not the holder
+    assert bob.post(f"{OWN}/back/{mine}").status_code == 302
+    back = the_handover(place)
+    ann.post(f"/p/tools/accept/{back.id}", data={"take": place.lines(back.id)[0].id, "tick_all": "1"})
+    assert place.holder(mine) == place.person(place.ann) and place.state(mine) == values.ISSUED
