@@ -46,6 +46,7 @@ from . import (
     handovers,
     incidents,
     panels_accept,
+    panels_applications,
     panels_counts,
     panels_file,
     panels_handover,
@@ -258,6 +259,7 @@ def record_panels(record: Record) -> list[Panel]:
         *panels_more.of_record(record),
         *panels_counts.of_record(record),
         *panels_purchase.of_record(record),
+        *panels_applications.of_record(record),
     ]
 
 
