@@ -54,7 +54,7 @@ FACT_KINDS = (
     FactKind("settled", _l("Settled"), 50),
     FactKind("found", _l("Found again"), 60),
     FactKind("refunded", _l("Paid back"), 65),
-    FactKind("closed", _l("Closed"), 90),
+    FactKind("closed", _l("Incident closed"), 90),
     FactKind("cancelled", _l("Entered by mistake"), 92),
 )
 
@@ -153,7 +153,7 @@ TRANSITIONS = (
             Field(
                 "settlement",
                 "choice",
-                _l("Settled by"),
+                _l("How it is settled"),
                 True,
                 values.SETTLEMENTS,
                 default=values.CASH,
@@ -318,7 +318,7 @@ TRANSITIONS = (
         CLOSED,
         DECIDE,
         "closed",
-        (Field("result", "long", _l("What came of it"), True, max_length=500),),
+        (Field("result", "long", _l("How it ended"), True, max_length=500),),
         (_NOT_SELF[0], Guard("open", settling.still_open)),
         apply=settling.close,
         note="result",

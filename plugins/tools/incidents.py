@@ -56,10 +56,10 @@ CODE = "tools_incident"
 ANYTHING = (KEEP, DECIDE, CLEAR, MAINTAIN)
 MOST = 200
 FIELDS = (
-    Field("kind", "choice", _l("What happened"), True, values.INCIDENT_KINDS),
+    Field("kind", "choice", _l("Kind of incident"), True, values.INCIDENT_KINDS),
     Field("tool", "text", _l("Tool"), True, max_length=200, help=_l("Scan or type its number")),
     Field("happened_at", "moment", _l("When"), help=_l("Leave empty for the present time")),
-    Field("where", "text", _l("Where"), max_length=120),
+    Field("where", "text", _l("Place of the event"), max_length=120),
     Field("what", "long", _l("What exactly"), True, max_length=2000),
     Field("injured", "bool", _l("Somebody is hurt")),
     Field("secured", "bool", _l("Use was stopped and the site secured")),

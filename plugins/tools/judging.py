@@ -92,8 +92,8 @@ def judge(step: Step) -> None:
     if detail.cause in compensation.BY_PEOPLE and detail.user_id is None:
         raise InvalidData({"user": _l("Say who it was")})
     owed = work_out(step.record, detail, given) if detail.user_id is not None else None
-    if owed is not None:
-        _propose(step.record, detail, owed)
+    if owed is not None and detail.user_id is not None:
+        _propose(step.record, detail, owed, detail.user_id)
 
 
 def _require_staff(unit_id: int, user_id: int | None) -> None:
@@ -142,11 +142,10 @@ def _clause_life(unit_id: int, at: datetime) -> int:
 # --- the proposal --------------------------------------------------------------------------------
 
 
-def _propose(record: Record, detail: Incident, owed: Owed) -> None:
+def _propose(record: Record, detail: Incident, owed: Owed, user_id: int) -> None:
     detail.clause, detail.amount = owed.clause, owed.amount
     if not owed.amount:
         return
-    user_id = detail.user_id
     require_clause(CHARGE, record.unit_id, Charging(detail.tool, user_id, detail.happened_at), record)
     line = Line(
         detail.kind,

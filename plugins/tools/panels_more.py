@@ -51,14 +51,14 @@ def _facts(detail: Incident) -> list[tuple[Any, Any]]:
         (_l("Kind"), label_of(values.INCIDENT_KINDS, detail.kind)),
         (_l("Which rule was broken"), label_of(values.BREACHES, detail.breach) if detail.breach else ""),
         (_l("Held by"), parties.party_name(detail.holder) if detail.holder else ""),
-        (_l("Where"), detail.where),
+        (_l("Place of the event"), detail.where),
         (_l("What exactly"), detail.what),
         (_l("Somebody is hurt"), _l("Yes") if detail.injured else ""),
         (_l("Use was stopped and the site secured"), _l("Yes") if detail.secured else ""),
         (_l("Cause"), label_of(values.CAUSES, detail.cause) if detail.cause else ""),
         (_l("Who answers"), detail.user.name if detail.user else ""),
         (_l("Judgement"), detail.judgement),
-        (_l("Settled by"), label_of(values.SETTLEMENTS, detail.settlement) if detail.settlement else ""),
+        (_l("How it is settled"), label_of(values.SETTLEMENTS, detail.settlement) if detail.settlement else ""),
         (_l("Clearance"), clearance.number if clearance is not None else ""),
     ]
 

@@ -116,7 +116,7 @@ INCIDENTS = ListSpec(
         QuickFilter("judge", _l("To be judged"), lambda s, _c: s.where(Record.state == values.REPORTED)),
         QuickFilter(
             "money",
-            _l("To be settled"),
+            _l("Waiting for settlement"),
             lambda s, _c: s.where(Record.state.in_((values.CHARGED, values.REFUND))),
         ),
     ),

@@ -154,7 +154,7 @@ INCIDENT_STATES = (
     (JUDGED, _l("Judged")),
     (CHARGED, _l("To be compensated")),
     (REFUND, _l("To be paid back")),
-    (CLOSED, _l("Closed")),
+    (CLOSED, _l("Incident closed")),
     (CANCELLED, _l("Entered by mistake")),
 )
 # Causes: who answers, and by which clause.
