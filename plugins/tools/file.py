@@ -548,7 +548,10 @@ def _save_party(
 ) -> Party:
     require(KEEP, unit_id)
     form = _Form(fields, raw)
-    given = {"name": " ".join((form.given["name"] or "").split()), "contact": form.given["contact"] or ""}
+    given: dict[str, Any] = {
+        "name": " ".join((form.given["name"] or "").split()),
+        "contact": form.given["contact"] or "",
+    }
     if "user_id" in form.given:
         given["user_id"] = form.try_("user_id", lambda text: staff_id(unit_id, text, "user_id"))
     if kind == values.STORE and given["user_id"] and not accounts.who_may(KEEP, unit_id, [given["user_id"]]):

@@ -168,8 +168,8 @@ def _read_book(unit_id: int) -> _Book:
     departments = select(Party.id, Party.name).where(
         Party.unit_id == unit_id, Party.kind == values.DEPARTMENT, Party.active
     )
-    for row in session().execute(departments):
-        people.setdefault(file.fold(row.name), set()).add(f"{values.DEPARTMENT}:{row.id}")
+    for one in session().execute(departments):
+        people.setdefault(file.fold(one.name), set()).add(f"{values.DEPARTMENT}:{one.id}")
     return _Book(local_day(unit_id), kinds, stores, places, people, kind_ids=ids)
 
 

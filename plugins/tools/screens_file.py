@@ -25,9 +25,11 @@ from core.sdk import (
     clock,
     label_of,
     label_uid,
+    perform,
     search,
 )
 from core.sdk_web import (
+    BulkAction,
     Filter,
     ListColumn,
     ListContext,
@@ -144,6 +146,15 @@ def _overdue(statement: Select[Any], _context: ListContext) -> Select[Any]:
     return statement.where(Tool.due_at < clock.now(), Record.state == values.ON_LOAN)
 
 
+def _accept(row: Tool, given: dict[str, Any]) -> None:
+    """A delivery is inspected together: one word for all that is chosen."""
+    perform(row.id, "accept", given)
+
+
+def _accept_fields() -> Sequence[Field]:
+    return flow.WORKFLOW.transitions["accept"].fields
+
+
 def _kind_choices() -> Choices:
     return file.kind_choices(g.unit.id, counted=False)
 
@@ -215,7 +226,10 @@ TOOLS = ListSpec(
             lambda s, _c: s.where(Record.state.in_((values.DEFECTIVE, values.LOST))),
         ),
     ),
-    actions=(label_action("tools.tool", VIEW),),
+    actions=(
+        label_action("tools.tool", VIEW),
+        BulkAction("accept", _l("Accept by inspection"), _accept, permission=KEEP, fields=_accept_fields),
+    ),
     search=_find,
     search_hint=_l("Number, name, serial number, or scan the label"),
     empty=_l("No tools on file yet. Register the first one, or take a list in."),
@@ -706,6 +720,10 @@ class PermitView(UnitModelView):
     export_permission = VIEW
     details_template = "tools/file_permit.html"
 
+    def allowed(self, permission: str, row: Any | None = None) -> bool:
+        """A supervisor grants permits as well as a keeper."""
+        return super().allowed(permission, row) or (permission == KEEP and super().allowed(DECIDE, row))
+
     def list_spec(self) -> ListSpec:
         return PERMITS
 
@@ -727,7 +745,7 @@ class PermitView(UnitModelView):
             (_l("Taken back on"), row.ended_on),
             (_l("Reason"), row.reason),
         ]
-        may_end = row.ended_on is None and (self.allowed(KEEP, row) or self.allowed(DECIDE, row))
+        may_end = row.ended_on is None and self.allowed(KEEP, row)
         return {
             "facts": facts,
             "badge": permit_badge(row, _today()),

@@ -226,6 +226,21 @@ def test_a_permit_is_granted_and_taken_back(app: Flask, room: Room) -> None:
     assert client.post(f"/p/tools/permit/{key}/end", data={"reason": "again"}).status_code == 422
 
 
+def test_a_delivery_is_accepted_together(app: Flask, room: Room) -> None:
+    keys = [room.tool(accepted=False) for _ in range(2)]
+    client = browser(app, room)
+    form = {"action": "accept", "go": "1", "id": [str(key) for key in keys], "result": "数量、外观、功能完好"}
+    answer = client.post(f"{TOOLS}action/", data=form, follow_redirects=True)
+    assert answer.status_code == 200
+    assert {room.state(key) for key in keys} == {values.IN_STORE}
+
+
+def test_a_supervisor_grants_permits(app: Flask, room: Room) -> None:
+    client = browser(app, room, rights.VIEW, rights.DECIDE)
+    assert client.get(f"{PERMITS}new/").status_code == 200
+    assert client.get(f"{KINDS}new/").status_code == 403
+
+
 def test_who_only_looks_changes_nothing(app: Flask, room: Room) -> None:
     key = room.tool()
     client = browser(app, room, rights.VIEW, "case.view")
