@@ -12,7 +12,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import and_, or_, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import contains_eager, joinedload
 
 from core.sdk import (
     OPEN_CATEGORIES,
@@ -222,33 +222,29 @@ def _tell(record: Record, kind: str, tool: Tool) -> None:
 
 
 def open_of_person(unit_id: int, user_id: int) -> Sequence[Incident]:
-    """Return the incidents that somebody answers for, or that happened in their hands, and that are still open."""
+    """Return the incidents that somebody answers for, or that happened in their hands, and that are still open.
+
+    Once it is judged only who answers counts.
+    """
+    theirs = or_(
+        Incident.user_id == user_id,
+        and_(Incident.user_id.is_(None), Incident.holder_id.in_(_held_as(unit_id, user_id))),
+    )
     wanted = (
         select(Incident)
-        .join(Record, Record.id == Incident.id)
-        .outerjoin(Party, Party.id == Incident.holder_id)
-        .where(Incident.unit_id == unit_id, Record.category.in_(OPEN_CATEGORIES))
-        .where(or_(Incident.user_id == user_id, and_(Incident.user_id.is_(None), Party.user_id == user_id)))
-        .where(or_(Incident.user_id.is_not(None), Party.kind != values.STORE))
-        .options(joinedload(Incident.tool))
+        .join(Incident.record)
+        .where(Incident.unit_id == unit_id, Record.category.in_(OPEN_CATEGORIES), theirs)
+        .options(contains_eager(Incident.record), joinedload(Incident.tool))
         .order_by(Incident.id)
         .limit(MOST)
     )
     return session().scalars(wanted).all()
 
 
-def of_person(unit_id: int, user_id: int, limit: int = MOST) -> Sequence[Incident]:
-    """Return the newest incidents that concern somebody: they answer for it, or held the tool then."""
-    wanted = (
-        select(Incident)
-        .outerjoin(Party, Party.id == Incident.holder_id)
-        .where(Incident.unit_id == unit_id)
-        .where(or_(Incident.user_id == user_id, and_(Party.user_id == user_id, Party.kind != values.STORE)))
-        .options(joinedload(Incident.tool))
-        .order_by(Incident.id.desc())
-        .limit(limit)
-    )
-    return session().scalars(wanted).all()
+def _held_as(unit_id: int, user_id: int) -> Sequence[int]:
+    """Return the parties somebody holds tools as: themselves, departments they sign for."""
+    mine = Party.unit_id == unit_id, Party.user_id == user_id, Party.kind.in_((values.PERSON, values.DEPARTMENT))
+    return session().scalars(select(Party.id).where(*mine)).all()
 
 
 def concerns(detail: Incident, user_id: int | None) -> bool:

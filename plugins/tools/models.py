@@ -557,7 +557,9 @@ class Incident(UnitScoped, Base):
     }
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
+        Index("ix_tools_incident_list", "unit_id", "id"),
         Index("ix_tools_incident_tool", "tool_id", "id"),
+        Index("ix_tools_incident_holder", "holder_id", "id"),
         Index("ix_tools_incident_person", "user_id", "id", **_only("user_id IS NOT NULL")),
         Index("ix_tools_incident_clearance", "clearance_id", "id", **_only("clearance_id IS NOT NULL")),
     )

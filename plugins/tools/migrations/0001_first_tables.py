@@ -501,6 +501,8 @@ def upgrade() -> None:
     with op.batch_alter_table('tools_incident', schema=None) as batch_op:
         batch_op.create_index('ix_tools_incident_clearance', ['clearance_id', 'id'], unique=False, sqlite_where=sa.text('clearance_id IS NOT NULL'), postgresql_where=sa.text('clearance_id IS NOT NULL'))
         batch_op.create_index('ix_tools_incident_person', ['user_id', 'id'], unique=False, sqlite_where=sa.text('user_id IS NOT NULL'), postgresql_where=sa.text('user_id IS NOT NULL'))
+        batch_op.create_index('ix_tools_incident_holder', ['holder_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_incident_list', ['unit_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_incident_tool', ['tool_id', 'id'], unique=False)
 
     op.create_table('tools_reminder',
@@ -559,6 +561,8 @@ def downgrade() -> None:
     op.drop_table('tools_reminder')
     with op.batch_alter_table('tools_incident', schema=None) as batch_op:
         batch_op.drop_index('ix_tools_incident_tool')
+        batch_op.drop_index('ix_tools_incident_list')
+        batch_op.drop_index('ix_tools_incident_holder')
         batch_op.drop_index('ix_tools_incident_person', sqlite_where=sa.text('user_id IS NOT NULL'), postgresql_where=sa.text('user_id IS NOT NULL'))
         batch_op.drop_index('ix_tools_incident_clearance', sqlite_where=sa.text('clearance_id IS NOT NULL'), postgresql_where=sa.text('clearance_id IS NOT NULL'))
 
