@@ -17,6 +17,7 @@ from core.sdk import (
     Record,
     current_scope,
     fetch,
+    may,
     perform,
     pins,
     read_id,
@@ -26,8 +27,9 @@ from core.sdk import (
 from core.sdk_web import page_url, state_badge
 
 from . import card, handovers, parties, stock, values, web_accept
-from .models import Application, Handover
-from .rights import KEEP, OWN, VIEW
+from .models import Application, Handover, Party
+from .prints_handover import LOANS_SUBJECT, PERSON_SUBJECT
+from .rights import CLEAR, KEEP, OWN, VIEW
 
 MOST = 100
 
@@ -76,6 +78,8 @@ def _own_page(errors: dict[str, Any] | None = None, status: int = 200) -> Respon
         party_name=parties.party_name,
         may_lend=lambda one: one.kind == values.A_LEND and one.record.state == values.GRANTED and one.tool_id,
         apply_url=page_url("tools.application_new"),
+        apply_for=lambda tool: page_url("tools.application_new", tool=tool.code),
+        prints=_prints(party),
         incident_url=lambda one: url_for("tools.incident", record_id=one.id),
         report_url=lambda tool: page_url("tools.incident_new", tool=tool.id),
         errors=errors or {},
@@ -202,7 +206,8 @@ def person(user_id: str) -> ResponseReturnValue:
         best_way=lambda one: web_accept.best_way(one, g.actor.id),
         desk_url=url_for("tools.desk_mode", mode="issue", to=f"user:{number}") if keeps else "",
         back_url=url_for("tools.desk_mode", mode="return", to=f"user:{number}") if keeps else "",
-        print_url=_print_url(found),
+        prints=_prints(found.party),
+        clear_url=page_url("tools.clearance_new", user=number) if may(CLEAR, g.unit.id) else "",
         state=state_badge,
         plain=stock.plain_number,
         kind_label=dict(values.HANDOVER_KINDS),
@@ -213,6 +218,9 @@ def person(user_id: str) -> ResponseReturnValue:
     )
 
 
-def _print_url(found: card.Card) -> str:
-    """Return the page that prints the list of what a person holds (工具领用清单)."""
-    return page_url("documents.print_thing", form="tools.issue_list", id=found.party.id) if found.party else ""
+def _prints(party: Party | None) -> list[tuple[Any, str]]:
+    """Return what can be printed of somebody's tools, as (label, page): 工具领用清单, 借用记录."""
+    if party is None:
+        return []
+    forms = ((_l("Issue list"), PERSON_SUBJECT), (_l("Record of loans"), LOANS_SUBJECT))
+    return [(label, page_url("printing.index", subject=subject, id=party.id)) for label, subject in forms]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 
 import pytest
@@ -41,6 +43,9 @@ def test_a_card_tells_what_a_person_holds_waits_for_and_held(app: Flask, place: 
     assert "胶布" in page and "电钻" in page
     assert f"/admin/record/{key}" in page and "/p/tools/desk/" not in page
     keeper = client_of(app, place, place.keeper).get(f"/p/tools/person/{place.ann.id}").text
+    links = [html.unescape(one) for one in re.findall(r'href="([^"]*subject=tools[^"]*)"', page)]
+    assert len(links) == 2
+    assert all(client_of(app, place, place.manager).get(one).status_code == 200 for one in links)
     assert f"/p/tools/accept/{key}" in keeper and f"to=user:{place.ann.id}" in keeper
 
 
