@@ -23,6 +23,8 @@ from .people import Team
 
 # What is covered and what is charged: the group follows this regulation whole, also where plugins see to it.
 FOLLOWED = "R17"
+# The tools of the after-sales department go by this one.
+OF_TOOLS = "R35"
 # Another regulation lets the company bear all cost.
 LEFT = ("R03-7.1",)
 # What goes with it: agents bear the service of what they sold, and the group settles with them.
@@ -64,7 +66,7 @@ def set_clauses(teams: list[Team], now: datetime, act_as: As) -> None:
                 given,
                 holds=one.id not in LEFT,
                 starts_on=beginning,
-                reason="集团统一保修与收费",
+                reason="集团统一工具管理" if one.regulation == OF_TOOLS else "集团统一保修与收费",
             )
         set_clause(head.unit.id, "R01-4.4", {"limit": "4"}, starts_on=coming, reason="新年起加快处理")
     for team in teams[1:]:
@@ -77,7 +79,11 @@ def set_clauses(teams: list[Team], now: datetime, act_as: As) -> None:
 def _of_plugins() -> list[Clause]:
     """Return the clauses of plugins that the group takes up or leaves out, as far as they are installed."""
     every = current_rulebook().clauses.values()
-    return [one for one in every if one.plugin and (one.regulation == FOLLOWED or one.id in (*LEFT, *TAKEN_UP))]
+    return [
+        one
+        for one in every
+        if one.plugin and (one.regulation in (FOLLOWED, OF_TOOLS) or one.id in (*LEFT, *TAKEN_UP))
+    ]
 
 
 def _store(unit: Unit, beginning: object) -> None:
