@@ -1,4 +1,4 @@
-"""Boxes on a tool's page: what it is, who has it since when, what it needs."""
+"""Boxes on a tool's page: what it is, who has it since when, what it needs. And tools in the one search box."""
 
 from __future__ import annotations
 
@@ -8,8 +8,22 @@ from typing import Any
 
 from flask import url_for
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
-from core.sdk import Panel, Record, clock, detail_of, label_of, local_day, may
+from core.sdk import (
+    Hit,
+    InvalidData,
+    Panel,
+    Record,
+    clock,
+    detail_of,
+    label_of,
+    local_day,
+    may,
+    search,
+    session,
+)
 from core.sdk_web import page_url
 
 from . import custody, file, flow, handover_rows, parties, values
@@ -39,6 +53,26 @@ def of_record(record: Record) -> list[Panel]:
         "label_url": page_url("labels.index", form="tools.tool", id=record.id),
     }
     return [Panel("tool", _l("Tool"), "tools/file_panel.html", context, 5)]
+
+
+def find_tools(unit: Any, text: str, limit: int) -> list[Hit]:
+    """Find tools by label, number or serial number, else by their words; each says what it is and who has it."""
+    try:
+        found = [file.find_tool(unit.id, text)]
+    except InvalidData:
+        ids = [one.entity_id for one in search.search({unit.id}, flow.CODE, text, limit)]
+        wanted = select(Tool).where(Tool.id.in_(ids)).options(joinedload(Tool.kind)).order_by(Tool.id.desc())
+        found = list(session().scalars(wanted)) if ids else []
+    held = custody.spells([one.id for one in found])
+    names = parties.party_names([one.party for one in held.values()])
+    return [
+        Hit(one.code, f"{one.name} · {names[held[one.id].party_id]}" if one.id in held else one.name, _url(one))
+        for one in found
+    ]
+
+
+def _url(tool: Tool) -> str:
+    return page_url("record.page", record_id=tool.id)
 
 
 def _facts(tool: Tool) -> list[tuple[Any, Any]]:

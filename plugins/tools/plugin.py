@@ -26,6 +26,7 @@ from core.sdk import (
     RecordType,
     Report,
     Rule,
+    SearchSource,
     SettingSpec,
     Tile,
     Unit,
@@ -193,6 +194,11 @@ def blueprints() -> list[Blueprint]:
 @hookimpl
 def importers() -> list[Importer]:
     return own_importers.importers()
+
+
+@hookimpl
+def search_sources() -> list[SearchSource]:
+    return [SearchSource("tools", MENU, rights.VIEW, panels_file.find_tools)]
 
 
 @hookimpl

@@ -99,6 +99,20 @@ def test_a_list_finds_by_state_kind_holder_store_and_what_is_due(app: Flask, roo
     assert "李师傅" in client.get(f"{TOOLS}?f_state=issued").text
 
 
+def test_the_search_box_finds_tools_by_what_is_scanned(app: Flask, room: Room) -> None:
+    key = room.tool(code="GX-7", serial="SN-9", model="世达91108")
+    other = make_room()
+    other.tool(code="GX-8")
+    client = browser(app, room)
+    with room.acting() as work:
+        label = f"https://x.cn/q/{code_of(work.get_one(Record, key).uid)}"
+    for text in ("ＧＸ－７", "sn-9", label, "世达", "剥线"):
+        answer = client.get("/admin/search/", query_string={"q": text}, follow_redirects=True)
+        assert f"/admin/record/{key}" in answer.text or 'id="panel-tools-tool"' in answer.text, text
+    assert "GX-8" not in client.get("/admin/search/?q=GX").text
+    assert "GX-7" not in browser(app, room, "case.view").get("/admin/search/?q=GX").text
+
+
 def test_the_page_shows_who_had_it_since_when(app: Flask, room: Room) -> None:
     key = room.tool()
     with clock.frozen(MONDAY + timedelta(hours=2)):
