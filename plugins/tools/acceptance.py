@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -21,6 +22,7 @@ from core.sdk import (
     answered_before,
     append_fact,
     clock,
+    current_scope,
     label_of,
     perform,
     remember_answer,
@@ -77,7 +79,7 @@ def accept(
         if answered_before(seen.unit_id, key, f"tools.accept:{seen.id}", raw):
             return seen
         record, handover, lines = locked(seen.id)
-        chosen = side or _missing(handover)
+        chosen = side or _missing(handover, word)
         _require_open(record, handover, chosen)
         how = sides.voice(sides.party_of(handover, chosen), word)
         sides.require_signature(record.unit_id, how, word)
@@ -135,8 +137,12 @@ def _enter(handover: Handover, side: str, how: Voice, at: datetime, signature_id
     session().flush()
 
 
-def _missing(handover: Handover) -> str:
-    return GIVER if handover.giver_at is None and handover.taker_at is not None else TAKER
+def _missing(handover: Handover, word: Word) -> str:
+    """Return the side that is still to say yes; where both are, the one that whoever speaks now is."""
+    missing = [one for one in (TAKER, GIVER) if sides.said(handover, one) is None]
+    speaker = word.proof.user_id if word.proof is not None else current_scope().actor_id
+    theirs = (one for one in missing if sides.speaks_for(sides.party_of(handover, one), speaker))
+    return next(theirs, missing[0] if missing else TAKER)
 
 
 def _require_open(record: Record, handover: Handover, side: str) -> None:
@@ -173,7 +179,7 @@ def _hand_over(record: Record, handover: Handover, lines: Sequence[HandoverLine]
         line.state = ACCEPTED_LINE
     session().flush()
     if plan.application is not None:
-        quantity = sum(int(line.quantity) for line in lines if line.kind_id == plan.application.kind_id)
+        quantity = sum(ceil(line.quantity) for line in lines if line.kind_id == plan.application.kind_id)
         if quantity:
             applications.use(plan.application, quantity, record)
     perform(record.id, "complete", {}, permitted=True)

@@ -461,6 +461,7 @@ def use(application: Application, quantity: int, record: Record | None = None) -
     """
     with transaction():
         asked = lock(application.id)
+        session().refresh(application)  # somebody else may have used it while this one waited
         left = application.quantity - application.fulfilled
         if asked.state != values.GRANTED:
             text = _l("Application %(number)s is not granted", number=asked.number)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -328,16 +329,43 @@ def _application(plan: Plan, application_id: int | None) -> Application | None:
     """Return the granted application a plan carries out: the one named, else one of this person for this kind."""
     person = plan.giver if plan.kind == values.LEND else plan.taker
     if application_id is not None:
-        named = fetch(Application, application_id)
-        fits = named.unit_id == plan.unit_id and person.user_id == named.user_id
-        fits = fits or (named.department_id is not None and named.department_id == plan.taker.id)
-        if not fits or named.record.state != values.GRANTED:
-            raise InvalidData({"application_id": _l("This application is not granted for this person")})
-        return named
+        return _named(plan, person, application_id)
     kinds = {*(tool.kind_id for tool in plan.tools), *(kind.id for kind, _quantity in plan.parts)}
     if plan.kind not in _CARRIES_OUT or person.user_id is None or len(kinds) != 1:
         return None
-    return applications.find_granted(plan.unit_id, person.user_id, kinds.pop(), _CARRIES_OUT[plan.kind])
+    # An old tool that is to be replaced is named by its application, too: it is not the one that is given.
+    borrowed = plan.kind != values.ISSUE and len(plan.tools) == 1
+    found = applications.find_granted(
+        plan.unit_id,
+        person.user_id,
+        kinds.pop(),
+        _CARRIES_OUT[plan.kind],
+        tool_id=plan.tools[0].id if borrowed else None,
+    )
+    return found if found is not None and _enough(plan, found) and _to_whom(plan, found) else None
+
+
+def _named(plan: Plan, person: Party, application_id: int) -> Application:
+    named = fetch(Application, application_id)
+    fits = named.unit_id == plan.unit_id and person.user_id == named.user_id
+    fits = fits or (named.department_id is not None and named.department_id == plan.taker.id)
+    if not (fits and _to_whom(plan, named)) or named.record.state != values.GRANTED:
+        raise InvalidData({"application_id": _l("This application is not granted for this person")})
+    if not _enough(plan, named):
+        left = named.quantity - named.fulfilled
+        raise InvalidData({"application_id": _l("This application is for %(left)d more only", left=left)})
+    return named
+
+
+def _enough(plan: Plan, application: Application) -> bool:
+    wanted = sum(1 for tool in plan.tools if tool.kind_id == application.kind_id)
+    wanted += sum(ceil(quantity) for kind, quantity in plan.parts if kind.id == application.kind_id)
+    return wanted <= application.quantity - application.fulfilled
+
+
+def _to_whom(plan: Plan, application: Application) -> bool:
+    """Lending on was granted for one colleague."""
+    return plan.kind != values.LEND or application.to_user_id in (None, plan.taker.user_id)
 
 
 # --- the record ----------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def refuse(
 
 
 def withdraw(record_id: object, reason: str) -> Record:
-    """Take an offer back: who offered it, or a keeper (of a transfer whoever clears people, too).
+    """Take an offer back: who offered it, or a keeper (at a clearance or transfer whoever clears people, too).
 
     Raises:
         NotFound. NotAllowed. InvalidData: beside ``reason``. Refused: decided already.
@@ -73,7 +73,9 @@ def withdraw(record_id: object, reason: str) -> Record:
     with transaction():
         record, handover, lines = locked(fetch_handover(record_id).id)
         require_offered(record)
-        if not (may(KEEP, record.unit_id) or may(CLEAR, record.unit_id) or _offered_by_actor(record)):
+        clearing = handover.kind == values.TRANSFER or handover.clearance_id is not None
+        allowed = may(KEEP, record.unit_id) or (clearing and may(CLEAR, record.unit_id))
+        if not (allowed or _offered_by_actor(record)):
             raise NotAllowed(KEEP)
         for line in lines:
             line.state = values.WITHDRAWN

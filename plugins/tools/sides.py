@@ -82,7 +82,7 @@ def voice(party: Party, word: Word) -> Voice:
         return Voice(actor, OWN_DEVICE)
     if party.kind in PEOPLE and word.means != ON_PAPER:
         return _of_person(party, word, actor)
-    if party.kind == values.PERSON:
+    if party.kind == values.PERSON and not has_left(party):
         raise Refused([_not_yours(party)])
     require(KEEP, party.unit_id)
     if not word.paper.strip():
@@ -101,6 +101,11 @@ def _of_person(party: Party, word: Word, actor: int | None) -> Voice:
     if not (may(KEEP, party.unit_id) or may(OWN, party.unit_id)):
         raise NotAllowed(KEEP)
     return Voice(word.proof.user_id, BY_PIN)
+
+
+def has_left(party: Party) -> bool:
+    """Tell whether a person can neither sign in nor type a PIN any more: what they left behind goes by a paper."""
+    return party.kind == values.PERSON and (party.user is None or not party.user.active)
 
 
 def require_signature(unit_id: int, how: Voice, word: Word) -> None:

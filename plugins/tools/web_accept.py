@@ -121,8 +121,10 @@ def _load(record_id: str) -> Seen:
 
 
 def _on_paper(party: Party) -> bool:
-    """Another department may have signed a paper instead of typing a PIN."""
-    return party.kind == values.DEPARTMENT and request.values.get("means") == values.ON_PAPER
+    """Another department may have signed a paper instead of typing a PIN; whoever has left can do nothing else."""
+    return sides.has_left(party) or (
+        party.kind == values.DEPARTMENT and request.values.get("means") == values.ON_PAPER
+    )
 
 
 # --- the page ------------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ from flask import Flask
 from sqlalchemy import select
 
 from core.records.models import Attachment, Notice
-from core.sdk import Conflict, InvalidData, NotAllowed, NotFound, Refused, User
+from core.sdk import Conflict, InvalidData, NotAllowed, NotFound, Record, Refused, User, clock, uuid7
 from plugins.tools import handovers, values
-from plugins.tools.models import Handover, Tool
+from plugins.tools.models import Application, Handover, Tool
+from tests.helpers import as_system
 
 from .scene import Place, clauses, codes, make_place
 
@@ -458,3 +459,75 @@ def test_a_hand_over_of_two_hundred_tools_stays_fast(place: Place, count_queries
     per_tool = (many[1] - few[1]) / 190
     assert many[0] - few[0] <= 190
     assert per_tool <= 17, per_tool
+
+
+def test_whose_word_it_is_is_seen_by_who_speaks(place: Place) -> None:
+    tool, ann, bob = place.tool(), place.person(place.ann), place.person(place.bob)
+    place.issue(place.ann, tool)
+    key = place.offer(values.TRANSFER, ann, bob, [tool], place.manager)
+    place.accept(key, place.ann, ticks={})
+    place.accept(key, place.bob)
+    assert place.holder(tool) == bob
+    key = place.offer(values.TRANSFER, bob, ann, [tool], place.manager)
+    place.accept(key, pin_of=place.bob, ticks={})
+    place.accept(key, pin_of=place.ann)
+    assert place.holder(tool) == ann
+
+
+def test_what_somebody_who_left_had_comes_back_by_a_paper(place: Place) -> None:
+    tool, ann = place.tool(), place.person(place.ann)
+    place.issue(place.ann, tool)
+    key = place.offer(values.RETURN, ann, place.store, [tool], conditions={tool: values.SOUND})
+    paper = {"side": "giver", "means": values.ON_PAPER, "paper": "JH-7", "ticks": {}}
+    assert clauses(refusal_of(place.accept, key, **paper)) == {"GJ-4"}
+    with as_system() as work:
+        work.get_one(User, place.ann.id).active = False
+    place.accept(key, **paper)
+    assert place.holder(tool) == place.store
+
+
+def test_who_clears_people_takes_back_their_offers_only(place: Place) -> None:
+    tool, other = place.tool(), place.tool()
+    place.issue(place.ann, other)
+    issue = place.offer(values.ISSUE, place.store, place.person(place.bob), [tool])
+    transfer = place.offer(values.TRANSFER, place.person(place.ann), place.person(place.bob), [other])
+    with place.acting(place.manager):
+        with pytest.raises(NotAllowed):
+            handovers.withdraw(issue, "弄错了")
+        handovers.withdraw(transfer, "弄错了")
+
+
+def granted(place: Place, user: User, kind: str, quantity: int = 1, what: str = values.A_ADDITIONAL) -> int:
+    """Put a granted application straight into the tables; return its id."""
+    kind_id = place.kind(kind)
+    with clock.frozen(place.now), as_system() as work:
+        head = {"received_at": place.now, "entered_at": place.now, "category": "open", "state": values.GRANTED}
+        number = f"SQ-{user.id}-{what}-{quantity}-{kind}"
+        record = Record(
+            unit_id=place.unit.id, uid=uuid7(), type="tools_application", number=number, title="x", **head
+        )
+        work.add(record)
+        work.flush()
+        row = Application(id=record.id, unit_id=place.unit.id, kind=what, user_id=user.id, quantity=quantity)
+        row.kind_id = kind_id
+        work.add(row)
+        work.flush()
+        return int(record.id)
+
+
+def test_an_application_is_carried_out_and_not_beyond(place: Place) -> None:
+    tools = place.tools(4)
+    asked = granted(place, place.ann, "测线器", 2)
+    place.issue(place.ann, tools[0])
+    assert place.state(asked) == values.GRANTED
+    with pytest.raises(InvalidData) as bad:
+        place.offer(values.ISSUE, place.store, place.person(place.ann), tools[1:3], application_id=asked)
+    assert set(bad.value.errors) == {"application_id"}
+    with pytest.raises(InvalidData):  # it was granted to somebody else
+        place.offer(values.ISSUE, place.store, place.person(place.bob), tools[1:2], application_id=asked)
+    key = place.offer(values.ISSUE, place.store, place.person(place.ann), tools[1:2], application_id=asked)
+    place.accept(key, place.ann)
+    assert place.state(asked) == values.FULFILLED
+    place.issue(place.ann, tools[2])  # without one: no clause asks here
+    (found,) = place.all(select(Application).where(Application.id == asked))
+    assert found.fulfilled == 2
