@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from core.records.models import Notice
 from core.rules import schedules
 from core.sdk import InvalidData, NotAllowed, Record, Refused, lock, perform, session, transaction
 from core.tasks.models import Task
+from core.units.models import UnitParent, UnitPlugin
 from plugins.tools import custody, purchase, rights, statistics, stock, values
 from plugins.tools.models import Kit, KitLine, Party, Purchase, Tool
 from tests.helpers import as_system
@@ -23,6 +24,7 @@ from tests.helpers import as_system
 from .scene_buying import MONDAY, Shop, make_shop
 
 MONTH, BEFORE = "2026-11", "2026-10"
+LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
 ASKING = ("R15-19", "R32-2.1", "R32-2.2", "R35-4.4", "R35-4.9")
 
 
@@ -233,7 +235,12 @@ def _agreed(shop: Shop, plan: int) -> None:
 
 
 def make_tasks(shop: Shop, since: timedelta = timedelta(days=1)) -> None:
-    """Let recurring work be made, as the background does, over some days."""
+    """Let recurring work be made in a unit that began long ago, as the background does, over some days."""
+    with as_system() as work:
+        for line in work.scalars(select(UnitParent).where(UnitParent.unit_id == shop.unit.id)):
+            line.valid_from = LONG_AGO.date()
+        for plugin in work.scalars(select(UnitPlugin).where(UnitPlugin.unit_id == shop.unit.id)):
+            plugin.changed_at = LONG_AGO
     for moment in (shop.now - since, shop.now):
         with clock.frozen(moment), as_system():
             schedules.create_due(shop.unit.id)
