@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import url_for
@@ -19,7 +20,7 @@ SHOWN = 10
 
 def of_record(record: Record) -> list[Panel]:
     """Return the boxes for the page of a record; nobody from outside sees anything of them (R33-9.1)."""
-    make = {applications.CODE: _application, clearance.CODE: _clearance, flow.CODE: _reminders}.get(record.type)
+    make = _MAKERS.get(record.type)
     if make is None or not any(may(right, record.unit_id) for right in (VIEW, KEEP, DECIDE, CLEAR)):
         return []
     detail = detail_of(record)
@@ -72,3 +73,10 @@ def _reminders(record: Record, _detail: Any) -> list[Panel]:
     if not sent:
         return []
     return [Panel("reminders", _l("Reminders sent"), "tools/reminders_panel.html", {"sent": sent}, 60)]
+
+
+_MAKERS: Mapping[str, Callable[[Record, Any], list[Panel]]] = {
+    applications.CODE: _application,
+    clearance.CODE: _clearance,
+    flow.CODE: _reminders,
+}

@@ -39,8 +39,8 @@ class Terms:
 
 def terms_of(unit_id: int) -> Terms:
     """Return a unit's settings about reminders."""
-    days = [timedelta(days=int(setting(unit_id, one))) for one in (REMIND_LEAD, REMIND_EVERY)]
-    return Terms(*days, int(setting(unit_id, REMIND_MOST)))
+    lead, every, most = (int(setting(unit_id, one)) for one in (REMIND_LEAD, REMIND_EVERY, REMIND_MOST))
+    return Terms(timedelta(days=lead), timedelta(days=every), most)
 
 
 def next_number(terms: Terms, due_at: datetime, sent: Sequence[datetime], now: datetime) -> int | None:

@@ -13,8 +13,8 @@ REMIND_LEAD, REMIND_EVERY, REMIND_MOST = "tools.remind_lead", "tools.remind_ever
 
 
 def _whole(name: str, label: object, most: int, default: int, help_: object) -> SettingSpec:
-    limits = {"minimum": Decimal(0), "maximum": Decimal(most)}
-    return SettingSpec(Field(name, "int", label, default=default, help=help_, **limits), GROUP)
+    field = Field(name, "int", label, minimum=Decimal(0), maximum=Decimal(most), default=default, help=help_)
+    return SettingSpec(field, GROUP)
 
 
 SPECS: list[SettingSpec] = [
