@@ -30,9 +30,9 @@ OFFER_FIELDS = (
     Field("parts", "long", _l("Small parts"), max_length=4000, help=_l("id of the kind:quantity, by commas")),
 )
 ANSWER_FIELDS = (
-    Field("handover", "user", _l("Hand-over"), True),
+    Field("handover", "user", _l("Hand-over of tools"), True),
     Field("do", "choice", _l("Answer"), True, choices=ANSWERS),
-    Field("side", "choice", _l("Side"), choices=((sides.GIVER, _l("Giver")), (sides.TAKER, _l("Receiver")))),
+    Field("side", "choice", _l("Side"), choices=((sides.GIVER, _l("Giver")), (sides.TAKER, _l("Taken over by")))),
     Field("refused", "long", _l("Tools refused"), max_length=20_000, help=_SEPARATED),
     Field("reason", "text", _l("Reason"), max_length=300),
     Field("condition", "choice", _l("Condition of all"), choices=values.CONDITIONS),

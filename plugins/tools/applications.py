@@ -172,7 +172,7 @@ def _follows(
 
 _CARRIED_OUT = (
     Field("quantity", "int", _l("Quantity")),
-    Field("handover", "text", _l("Hand-over"), max_length=60),
+    Field("handover", "text", _l("Hand-over of tools"), max_length=60),
 )
 TRANSITIONS = (
     _follows("grant", _l("Grant"), _OPEN, values.GRANTED, "granted", _APPROVAL),

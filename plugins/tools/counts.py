@@ -73,7 +73,7 @@ FIELDS = (
 )
 # What is said of one tool.
 LINE_FIELDS = (
-    Field("condition", "choice", _l("Condition"), choices=values.CONDITIONS, default=values.SOUND),
+    Field("condition", "choice", _l("Condition of tools"), choices=values.CONDITIONS, default=values.SOUND),
     Field("place", "text", _l("Where it lay"), max_length=80, help=_l("Only if not where it belongs")),
     Field("note", "text", _l("Note"), max_length=300),
 )

@@ -71,7 +71,7 @@ def _service(
     name: str, label: Any, sources: frozenset[str], target: str | None, fact: str, **more: Any
 ) -> Transition:
     """A step that follows from something else. What the fact keeps is given by the service."""
-    fields = (Field("handover", "text", _l("Hand-over"), max_length=60), Field("note", "long", _l("Note")))
+    fields = (Field("handover", "text", _l("Hand-over of tools"), max_length=60), Field("note", "long", _l("Note")))
     given = {"kept": ("handover",), "note": "note", "fields": fields, **more}
     return Transition(name, label, sources, target, BY_SERVICE, fact, **given)
 
@@ -87,7 +87,7 @@ def _back(step: Step) -> None:
 
 
 _LENT = {
-    "fields": (Field("handover", "text", _l("Hand-over"), max_length=60), _DUE),
+    "fields": (Field("handover", "text", _l("Hand-over of tools"), max_length=60), _DUE),
     "kept": ("handover", "due_at"),
     "note": "",
     "apply": _lend,
@@ -112,7 +112,9 @@ SERVICE_STEPS = (
     _service("lose", _l("Report lost"), OUT | {IN_STORE, DEFECTIVE, IN_REPAIR}, LOST, "lost"),
     _service("find", _l("Found with its holder"), frozenset({LOST}), ISSUED, "found"),
     # Also what was written off as lost turns up again.
-    _service("find_in_store", _l("Found in the store"), frozenset({LOST, SCRAPPED}), IN_STORE, "found", apply=_back),
+    _service(
+        "find_in_store", _l("Found in the store"), frozenset({LOST, SCRAPPED}), IN_STORE, "found", apply=_back
+    ),
     # A repaired tool goes back to where it is: in the store, or with whoever it was issued to.
     _service("mend", _l("Repaired in the store"), frozenset({DEFECTIVE}), IN_STORE, "repaired"),
     _service("mend_issued", _l("Repaired with its holder"), frozenset({DEFECTIVE}), ISSUED, "repaired"),

@@ -87,7 +87,7 @@ FIELDS = (
     Field("kind", "choice", _l("Kind"), True, values.HANDOVER_KINDS),
     Field("giver_id", "user", _l("Giver"), **_PARTY),
     Field("giver_user_id", "user", _l("Giving person")),
-    Field("taker_id", "user", _l("Receiver"), **_PARTY),
+    Field("taker_id", "user", _l("Taken over by"), **_PARTY),
     Field("taker_user_id", "user", _l("Receiving person")),
     Field("due_at", "moment", _l("Back by")),
     Field("purpose", "text", _l("Purpose"), max_length=300),
@@ -421,5 +421,13 @@ def _search_text(record: Record, detail: Handover) -> str:
 
 
 TYPE = RecordType(
-    CODE, _l("Hand-over"), "JJ", Handover, WORKFLOW, _search_text, intake=INTAKE, register=register, files=VIEW
+    CODE,
+    _l("Hand-over of tools"),
+    "JJ",
+    Handover,
+    WORKFLOW,
+    _search_text,
+    intake=INTAKE,
+    register=register,
+    files=VIEW,
 )

@@ -352,10 +352,10 @@ class Handover(UnitScoped, Base):
     __tablename__ = "tools_handover"
     __audited__ = True
     __audit_words__ = {
-        "": _l("Hand-over"),
+        "": _l("Hand-over of tools"),
         "kind": (_l("Kind"), values.HANDOVER_KINDS),
         "giver_id": _l("Giver"),
-        "taker_id": _l("Receiver"),
+        "taker_id": _l("Taken over by"),
         "due_at": _l("Back by"),
         "purpose": _l("Purpose"),
     }

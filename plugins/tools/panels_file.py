@@ -93,7 +93,7 @@ def _facts(tool: Tool) -> list[tuple[Any, Any]]:
             _l("%(label)s (clause %(clause)s)", label=asset, clause=file.FIXED_ASSET_CLAUSE) if asset else "",
         ),
         (_l("Place"), place),
-        (_l("Condition"), label_of(values.CONDITIONS, tool.condition)),
+        (_l("Condition of tools"), label_of(values.CONDITIONS, tool.condition)),
         (_l("Service life (months)"), tool.life_months or tool.kind.life_months or _l("As the clause says")),
         (_l("Maintainer"), tool.maintainer.name if tool.maintainer else ""),
         (_l("Next maintenance"), tool.maintain_on),

@@ -44,7 +44,7 @@ def of_record(record: Record) -> list[Panel]:
     detail = detail_of(record)
     if detail is None:
         return []
-    return [Panel("handover", _l("Hand-over"), "tools/handover_panel.html", context_of(record, detail), 5)]
+    return [Panel("handover", _l("Hand-over of tools"), "tools/handover_panel.html", context_of(record, detail), 5)]
 
 
 def context_of(record: Record, detail: Handover) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def sides_of(detail: Handover) -> list[Yes]:
     }
     said = (
         (_l("Giver"), detail.giver_id, detail.giver_by, detail.giver_means, detail.giver_signature_id),
-        (_l("Receiver"), detail.taker_id, detail.taker_by, detail.taker_means, detail.taker_signature_id),
+        (_l("Taken over by"), detail.taker_id, detail.taker_by, detail.taker_means, detail.taker_signature_id),
     )
     return [
         Yes(

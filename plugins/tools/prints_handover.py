@@ -139,7 +139,7 @@ def _side(detail: Handover, side: str) -> dict[str, Any]:
     picture = _kept(detail.giver_signature_id if giver else detail.taker_signature_id)
     who = session().scalars(select(User.name).where(User.id == by)).first() if by is not None else None
     return {
-        "title": str(_l("Giver") if giver else _l("Receiver")),
+        "title": str(_l("Giver") if giver else _l("Taken over by")),
         "party": str(parties.party_name(sides.party_of(detail, side))),
         "by": who or "",
         "at": _moment(detail.unit_id, sides.said(detail, side)),

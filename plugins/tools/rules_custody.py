@@ -268,7 +268,7 @@ def _back_in_time(clause: str, start: tuple[str, ...]) -> DeadlineRule:
     )
 
 
-_ISSUING = (_l("Hand-over"), _l("Offer and acceptance"))
+_ISSUING = (_l("Hand-over of tools"), _l("Offer and acceptance"))
 RULES: list[Rule] = [
     *_gates("R15-17", _needs_registration, "no_keeper"),
     *_gates("R33-2.1", _needs_permit, "no_permit"),

@@ -118,7 +118,7 @@ HANDOVERS = ListSpec(
         ),
         ListColumn("kind", _l("Kind"), lambda h: label_of(values.HANDOVER_KINDS, h.kind)),
         ListColumn("giver", _l("Giver"), lambda h: _names(h).get(h.giver_id, "")),
-        ListColumn("taker", _l("Receiver"), lambda h: _names(h).get(h.taker_id, "")),
+        ListColumn("taker", _l("Taken over by"), lambda h: _names(h).get(h.taker_id, "")),
         ListColumn("lines", _l("Lines"), lambda h: h.lines_count, "number"),
         ListColumn("waits", _l("Waits for"), waits_for),
         ListColumn("offered", _l("Offered at"), lambda h: h.record.received_at, "moment"),

@@ -265,7 +265,7 @@ MOVES = ListSpec(
         ListColumn("why", _l("Why"), lambda m: label_of(stock.REASONS, m.why), card="badge"),
         ListColumn("quantity", _l("Quantity"), lambda m: stock.plain_number(m.quantity), "number"),
         ListColumn("giver", _l("Giver"), _end("giver")),
-        ListColumn("taker", _l("Receiver"), _end("taker")),
+        ListColumn("taker", _l("Taken over by"), _end("taker")),
         ListColumn("at", _l("When"), lambda m: m.at, "moment"),
         ListColumn("note", _l("Note"), lambda m: m.note, card="hide"),
     ),

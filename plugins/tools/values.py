@@ -96,7 +96,7 @@ HANDOVER_STATES = (
 )
 OPEN_LINE, ACCEPTED_LINE, REFUSED_LINE = "open", "accepted", "refused"
 LINE_STATES = (
-    (OPEN_LINE, _l("Open")),
+    (OPEN_LINE, _l("Not answered yet")),
     (ACCEPTED_LINE, _l("Accepted")),
     (REFUSED_LINE, _l("Refused")),
     (WITHDRAWN, _l("Withdrawn")),

@@ -218,7 +218,7 @@ def _hand_over(basket: desk.Basket, form: FieldsForm, what: str) -> ResponseRetu
         except InvalidData as bad:
             errors = _beside(form, bad)
         except AppError as bad:
-            form.show(bad)
+            form.problems += bad.texts()
         else:
             return _offered(basket, made, what)
     return _page(basket, form, errors, status=422)
