@@ -131,9 +131,11 @@ def _not_lenders(plan: Plan) -> list[Refusal]:
     )
     lent = set(session().scalars(wanted))
     who = parties.party_name(plan.taker)
-    text = _l("was not lent on by %(name)s; bring it back to the store", name=who)
     return [
-        Refusal("not_lender", _l("%(tool)s %(why)s", tool=tool.code, why=text))
+        Refusal(
+            "not_lender",
+            _l("%(tool)s was not lent on by %(name)s; bring it back to the store", tool=tool.code, name=who),
+        )
         for tool in plan.tools
         if tool.id not in lent
     ]
