@@ -80,7 +80,8 @@ def judge(step: Step) -> None:
         Refused: the person never confirmed that they hold the tool (GJ-3).
     """
     detail, given = step.detail, step.values
-    detail.judgement, detail.user_id = given["judgement"], given["user"]
+    named = detail.user_id if detail.kind == values.BREACH else None  # a breach names them from the start
+    detail.judgement, detail.user_id = given["judgement"], given["user"] or named
     detail.clause, detail.amount, detail.agreed_at, detail.settlement = "", None, None, ""
     _require_staff(step.record.unit_id, detail.user_id)
     if detail.kind == values.BREACH:

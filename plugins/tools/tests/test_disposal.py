@@ -17,7 +17,7 @@ ASK = {"how": disposal.RECYCLED, "buyer": "城南回收站", "reason": "无法�
 
 
 @pytest.fixture
-def place(sqlite_app: Flask) -> Place:
+def place(app: Flask) -> Place:
     found = make_place()
     found.clause("R33-8.2")
     found.without("R35-5.3", "R33-8.1")

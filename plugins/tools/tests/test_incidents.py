@@ -22,7 +22,7 @@ PROFILE = "tool-custody"
 
 
 @pytest.fixture
-def place(sqlite_app: Flask) -> Place:
+def place(app: Flask) -> Place:
     return make_place()
 
 
@@ -485,7 +485,7 @@ def test_a_breach_brings_a_penalty_proposal(place: Place, breach: str, off: tupl
     place.issue(place.ann, tool)
     key = report(place, tool, values.BREACH, breach=breach, user=place.ann.id)
     assert place.state(tool) == values.ISSUED
-    judge(place, key, user=place.ann, penalty="50")
+    judge(place, key, penalty="50")  # whom it concerns stands on the report
     found = place.all(select(Penalty).where(Penalty.record_id == key))
     expected = [(clause, place.ann.id, Decimal("50.00"), "proposed")] if clause else []
     assert [(one.clause, one.user_id, one.amount, one.state) for one in found] == expected

@@ -243,3 +243,23 @@ def test_the_papers_print(sqlite_app: Flask, locale: str) -> None:
         for form, key in (("tools.retirement", tool), ("tools.count", count.id), ("tools.clearance", gone)):
             content = documents.hand_out(form, work.get_one(Record, key), locale)
             assert content[:4] == b"%PDF", form
+
+
+def test_a_leader_judges_on_the_incidents_page(app: Flask, place: Place) -> None:
+    only(place, "R35-6.3")
+    tool = place.tool(price=None)
+    place.issue(place.ann, tool)
+    place.later(minutes=5)
+    key = report(place, tool, values.DAMAGE, by=place.ann)
+    client = browser(app, place, place.manager)
+    url = f"/admin/record/{key}/do/judge"
+    page = client.get(url)
+    assert page.status_code == 200
+    assert f'<option value="{place.ann.id}"' in page.text and 'value="misuse"' in page.text
+    sent = {"cause": values.MISUSE, "user": str(place.ann.id), "judgement": "当撬棍用"}
+    answer = client.post(url, data=sent)
+    assert answer.status_code == 422 and 'id="error-price"' in answer.text
+    answer = client.post(url, data={**sent, "price": "100.01"})
+    assert answer.status_code == 302, re.findall(r'id="error-[^<]*<', answer.text)
+    page = client.get(f"/admin/record/{key}").text
+    assert "50.01" in page and "R35-6.3" in page
