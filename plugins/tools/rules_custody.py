@@ -7,6 +7,7 @@ list (``opening``) says what already is so; no gate of issuing stands against it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -236,9 +237,14 @@ def _unseen(plan: Plan, _said: Values) -> Any:
     return _l("Say how it came back: %(tools)s", tools=_codes(unseen)) if unseen else None
 
 
+def gate(clause: str, step: str, check: Callable[[Any, Any], Any], code: str, **more: Any) -> GateRule:
+    """Return a gate whose ``check`` looks at what the service that asks hands over, not only at a step."""
+    return GateRule(clause=clause, step=step, check=check, code=code, **more)
+
+
 def _gates(clause: str, check: Callable[[Plan, Values], Any], code: str) -> Iterator[Rule]:
     for step in (OFFER, ACCEPT):
-        yield GateRule(clause=clause, step=step, check=check, code=code)
+        yield gate(clause, step, check, code)
 
 
 # --- terms ---------------------------------------------------------------------------------------
@@ -248,9 +254,9 @@ def until_due(said: Values, read: Values) -> Term:
     """Return the time from the loan to the moment it is to be back, and the clause's grace, in whole minutes."""
     lent_at, due_at = read["lent_at"], read["due_at"]
     if lent_at is None or due_at is None:  # worked out anew after it came back: nothing is known of its time
-        return Term(0, "day")
+        return Term(Decimal(0), "day")
     minutes = int((due_at - lent_at).total_seconds() // 60) + int(said["grace"]) * 60
-    return Term(max(minutes, 0), "minute")
+    return Term(Decimal(max(minutes, 0)), "minute")
 
 
 def _back_in_time(clause: str, start: tuple[str, ...]) -> DeadlineRule:
@@ -283,16 +289,10 @@ RULES: list[Rule] = [
     *_gates("R33-2.2", _lent_on, "lent_on"),
     *_gates("R35-4.6", _lent_on, "lent_on"),
     *_gates("R35-4.8a", _to_department, "department"),
-    GateRule(
-        clause=outings.TAKE_OUT_CLAUSE,
-        step=f"{TOOL}.take_out",
-        check=outings.not_permitted,
-        code="no_permission",
-        needs_form=True,
-    ),
-    GateRule(clause="R35-4.8b", step=ACCEPT, check=_unseen, code="unseen"),
+    gate(outings.TAKE_OUT_CLAUSE, f"{TOOL}.take_out", outings.not_permitted, "no_permission", needs_form=True),
+    gate("R35-4.8b", ACCEPT, _unseen, "unseen"),
     *_gates(disposal.CLAUSE, disposal.in_plan, "not_agreed"),
-    GateRule(clause=disposal.CLAUSE, step=disposal.STEP, check=disposal.against, code="not_agreed"),
+    gate(disposal.CLAUSE, disposal.STEP, disposal.against, "not_agreed"),
     ServiceRule(clause="R33-9.1", does="gate", place="tools.view", words=(_l("Tools"), _l("Who may see them"))),
     ServiceRule(clause="GJ-4", does="gate", place="tools.accept", words=_ISSUING),
     ServiceRule(

@@ -12,10 +12,11 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from core.sdk import DeadlineRule, GateRule, PenaltyRule, RoutingRule, Rule, ServiceRule
+from core.sdk import DeadlineRule, PenaltyRule, RoutingRule, Rule, ServiceRule
 
 from . import compensation, deductions, judging, values
 from .incidents import CODE
+from .rules_custody import gate
 
 _FAULTS = frozenset({values.DEFECT, values.DAMAGE})
 _INCIDENT = _l("Incident")
@@ -80,6 +81,6 @@ RULES: list[Rule] = [
     ),
     RoutingRule(clause="R32-5.3", step=f"{CODE}.register", reads=("kind",), position=_who_mends),
     RoutingRule(clause="R32-7.1", step=f"{CODE}.register", reads=("kind",), tells=_superior),
-    GateRule(clause="GJ-3", step=judging.CHARGE, check=judging.unconfirmed, code="unconfirmed"),
-    GateRule(clause="GJ-2", step=deductions.STEP, check=deductions.against, code="deduction"),
+    gate("GJ-3", judging.CHARGE, judging.unconfirmed, "unconfirmed"),
+    gate("GJ-2", deductions.STEP, deductions.against, "deduction"),
 ]
