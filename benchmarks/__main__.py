@@ -23,6 +23,7 @@ from . import (
     over_http,
     quoting,
     replay,
+    tools,
     warranty,
 )
 from .scene import postgres_answers, scene
@@ -42,9 +43,11 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=1000, help="service records that are printed")
     parser.add_argument("--messages", type=int, default=2000, help="messages of the outbox")
     parser.add_argument("--settled", type=int, default=100_000, help="lines of a month that is settled")
+    parser.add_argument("--tools", type=int, default=100_000, help="tools, each of which changed hands ten times")
+    parser.add_argument("--small", action="store_true", help="tools: a hundredth of that only")
     parser.add_argument(
         "--only",
-        default="create,api,lists,import,export,start,hooks,clocks,steps,obligations,compliance,replay,notices,documents,outbox,warranty,quoting,agents",
+        default="create,api,lists,import,export,start,hooks,clocks,steps,obligations,compliance,replay,notices,documents,outbox,warranty,quoting,agents,tools",
     )
     args = parser.parse_args()
     parts = set(args.only.split(","))
@@ -127,6 +130,10 @@ def run(kind: str, args: argparse.Namespace, parts: set[str]) -> None:
         with scene(kind) as place:
             for line in agents.measure(place, args.settled, agents=500):
                 print(line, flush=True)
+    if "tools" in parts:
+        for size in (args.tools // 100,) if args.small else (args.tools // 100, args.tools):
+            with scene(kind) as place:
+                show(list(tools.measure(place, size)))
     if "replay" in parts:
         with scene(kind) as place:
             seconds, raw, grown = replay.measure(place, args.replayed)
