@@ -56,10 +56,10 @@ class TestContract(PluginContract):
 def _tool_with_everything(unit: Unit, key: int) -> Tool:
     """Add a tool with one row of each of the plugin's lists, each with a person and a store of its own."""
     work, of = session(), {"unit_id": unit.id}
-    user = User(id=key, username=f"contract-{key}", name=f"某人 {key}", password_hash="x")
+    user = User(username=f"contract-{key}", name=f"某人 {key}", password_hash="x")
     work.add(user)
     work.flush()
-    _add_file(key, of)
+    _add_file(key, user.id, of)
     records = [_record(unit, key + place * _STEP, kind, state) for place, (kind, state) in enumerate(_RECORDS)]
     work.add_all(records)
     work.flush()
@@ -70,7 +70,7 @@ def _tool_with_everything(unit: Unit, key: int) -> Tool:
         name=f"剥线钳 {key}",
         price=Decimal(120),
         place_id=key,
-        maintainer_id=key,
+        maintainer_id=user.id,
         maintain_on=date(2026, 1, 1),
         calibrate_on=date(2026, 1, 1),
         custody_seq=1,
@@ -78,17 +78,17 @@ def _tool_with_everything(unit: Unit, key: int) -> Tool:
     )
     work.add(tool)
     work.flush()
-    _add_work(key, of, *(one.id for one in records[1:]))
+    _add_work(key, user.id, of, *(one.id for one in records[1:]))
     return tool
 
 
-def _add_file(key: int, of: dict[str, int]) -> None:
+def _add_file(key: int, user_id: int, of: dict[str, int]) -> None:
     session().add_all(
         (
             Kind(id=key, code=f"K{key}", name=f"剥线钳 {key}", **of),
             Kind(id=key + _STEP, code=f"P{key}", name=f"胶布 {key}", category=values.CONSUMABLE, **of),
-            Party(id=key, kind=values.STORE, name=f"工具房 {key}", user_id=key, **of),
-            Party(id=key + _STEP, kind=values.PERSON, name=f"某人 #{key}", user_id=key, **of),
+            Party(id=key, kind=values.STORE, name=f"工具房 {key}", user_id=user_id, **of),
+            Party(id=key + _STEP, kind=values.PERSON, name=f"某人 #{key}", user_id=user_id, **of),
             Party(id=key + 2 * _STEP, kind=values.DEPARTMENT, name=f"工程部 {key}", **of),
             Party(id=key + 3 * _STEP, kind=values.REPAIRER, name=f"修理行 {key}", **of),
             Kit(id=key, name=f"套装 {key}", **of),
@@ -103,6 +103,7 @@ def _add_file(key: int, of: dict[str, int]) -> None:
 
 def _add_work(
     key: int,
+    user_id: int,
     of: dict[str, int],
     handover: int,
     application: int,
@@ -114,23 +115,23 @@ def _add_work(
     work, now, today, person = session(), clock.now(), date(2026, 1, 1), key + _STEP
     work.add_all(
         (
-            Permit(id=key, user_id=key, kind_id=key, starts_on=today, basis=f"培训 {key}", **of),
+            Permit(id=key, user_id=user_id, kind_id=key, starts_on=today, basis=f"培训 {key}", **of),
             Custody(id=key, tool_id=key, seq=1, party_id=person, starts_at=now, **of),
             Handover(id=handover, kind=values.RETURN, giver_id=person, taker_id=key, lines_count=1, **of),
-            Application(id=application, kind=values.A_NEW, user_id=key, kind_id=key, reason="工作需要", **of),
+            Application(id=application, kind=values.A_NEW, user_id=user_id, kind_id=key, reason="工作需要", **of),
             Incident(
                 id=incident,
                 kind=values.LOSS,
                 tool_id=key,
                 holder_id=person,
-                user_id=key,
+                user_id=user_id,
                 happened_at=now,
                 what="遗失",
                 **of,
             ),
             Count(id=count, party_id=key, begun_at=now, **of),
             Purchase(id=purchase, kind=values.BY_NEED, period="2026-01", **of),
-            Clearance(id=clearance, user_id=key, last_day=today, **of),
+            Clearance(id=clearance, user_id=user_id, last_day=today, **of),
             Stock(id=key, party_id=key, kind_id=key + _STEP, quantity=Decimal(5), **of),
             StockMove(id=key, kind_id=key + _STEP, taker_id=key, quantity=Decimal(5), at=now, why="bought", **of),
             Service(id=key, tool_id=key, what=values.MAINTENANCE, done_on=today, entered_at=now, **of),
@@ -141,7 +142,7 @@ def _add_work(
     work.add_all(
         (
             HandoverLine(id=key, handover_id=handover, tool_id=key, kind_id=key, **of),
-            Deduction(id=key, incident_id=incident, user_id=key, **given, **of),
+            Deduction(id=key, incident_id=incident, user_id=user_id, **given, **of),
         )
     )
     work.flush()
