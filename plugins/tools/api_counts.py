@@ -22,7 +22,7 @@ _SAID = (
     Field("missing", "bool", _l("Missing")),
     *counts.LINE_FIELDS,
     Field("kind", "text", _l("Kind of tool"), max_length=80),
-    Field("counted", "decimal", _l("Counted"), minimum=Decimal(0), maximum=counts.MOST_COUNTED),
+    Field("counted", "decimal", _l("Counted amount"), minimum=Decimal(0), maximum=counts.MOST_COUNTED),
 )
 
 
@@ -38,7 +38,7 @@ def _counts() -> ApiResource:
     begin = tuple(Field(one.name, one.kind, one.label, max_length=one.max_length) for one in counts.FIELDS)
     return ApiResource(
         path="counts",
-        title=_l("Counts"),
+        title=_l("Counts of tools"),
         model=Count,
         permission=VIEW,
         write_permission=KEEP,
@@ -191,7 +191,7 @@ def _care() -> ApiResource:
         },
         show=_show_care,
         filters={"what": Service.what, "done_on": Service.done_on, "sound": Service.sound},
-        fields=(_TOOL, Field("what", "choice", _l("What was done"), True, _what), *plain),
+        fields=(_TOOL, Field("what", "choice", _l("What was done to it"), True, _what), *plain),
         create=_enter,
     )
 

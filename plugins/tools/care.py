@@ -76,7 +76,7 @@ MAINTAIN_FIELDS = (
     Field(
         "what",
         "choice",
-        _l("What was done"),
+        _l("What was done to it"),
         choices=tuple(one for one in values.SERVICES if one[0] in _ROUND),
         default=values.MAINTENANCE,
     ),
@@ -383,7 +383,7 @@ def subject_of_person(user_id: int) -> str:
 def maintainers(unit_id: int) -> list[tuple[str, str, int | None]]:
     """Return the named maintainers of tools in use (R32-5.1), as subjects of recurring work."""
     ids = select(Tool.maintainer_id).join(Tool.record).where(_in_use(unit_id), Tool.maintainer_id.is_not(None))
-    held = set(session().scalars(ids.distinct().limit(MOST_SUBJECTS)))
+    held = {one for one in session().scalars(ids.distinct().limit(MOST_SUBJECTS)) if one is not None}
     return [(subject_of_person(key), name, None) for key, name in sorted(parties.user_names(held).items())]
 
 

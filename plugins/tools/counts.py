@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from core.sdk import (
@@ -80,7 +80,7 @@ LINE_FIELDS = (
 _WORDS = ("place", "note")
 PART_FIELDS = (
     Field("kind", "user", _l("Kind of tool"), True),
-    Field("counted", "decimal", _l("Counted"), True, minimum=Decimal(0), maximum=MOST_COUNTED),
+    Field("counted", "decimal", _l("Counted amount"), True, minimum=Decimal(0), maximum=MOST_COUNTED),
     Field("note", "text", _l("Note"), max_length=300),
 )
 
@@ -99,8 +99,8 @@ def begin(unit_id: int, raw: Mapping[str, Any]) -> Record:
     require(KEEP, unit_id)
     given = clean(FIELDS, raw)
     with transaction():
-        wanted = select(Party).where(Party.unit_id == unit_id)
-        party = fetch(Party, given["party"], query=wanted.with_for_update())
+        wanted: Select[Any] = select(Party).where(Party.unit_id == unit_id).with_for_update()
+        party = fetch(Party, given["party"], query=wanted)
         if party.kind not in (values.STORE, values.PERSON):
             raise InvalidData({"party": _l("Only a tool store or a person's tools are counted")})
         under_way = open_count(party.id)
@@ -255,7 +255,8 @@ def count_parts(record_id: object, raw: Mapping[str, Any]) -> CountLine:
         raise InvalidData({"counted": _l("At most two decimals")})
     with transaction():
         count = _counting(record_id)
-        kind = fetch(Kind, given["kind"], query=select(Kind).where(Kind.unit_id == count.unit_id))
+        kinds: Select[Any] = select(Kind).where(Kind.unit_id == count.unit_id)
+        kind = fetch(Kind, given["kind"], query=kinds)
         if kind.category != values.CONSUMABLE:
             raise InvalidData({"kind": _l("Tools of this kind have numbers; they are counted one by one")})
         mine = select(CountLine).where(CountLine.count_id == count.id, CountLine.kind_id == kind.id)
@@ -289,7 +290,8 @@ def _line_of(count_id: int, tool_id: int) -> CountLine | None:
 
 
 def _fetch_line(count: Count, line_id: object) -> CountLine:
-    mine = select(CountLine).where(CountLine.count_id == count.id).execution_options(populate_existing=True)
+    mine: Select[Any] = select(CountLine).where(CountLine.count_id == count.id)
+    mine = mine.execution_options(populate_existing=True)
     return fetch(CountLine, line_id, query=mine)
 
 
@@ -603,7 +605,8 @@ def get(record_id: object) -> Count:
     Raises:
         NotFound: malformed, another unit's, no count.
     """
-    count = fetch(Count, record_id, query=select(Count).options(joinedload(Count.party)))
+    wanted: Select[Any] = select(Count).options(joinedload(Count.party))
+    count = fetch(Count, record_id, query=wanted)
     if not any(may(one, count.unit_id) for one in (VIEW, KEEP, DECIDE)):
         raise NotFound()
     return count
@@ -615,7 +618,7 @@ def line(count_id: int, line_id: object) -> CountLine:
     Raises:
         NotFound: malformed, or a line of another count.
     """
-    mine = select(CountLine).where(CountLine.count_id == count_id).options(joinedload(CountLine.tool))
+    mine: Select[Any] = select(CountLine).where(CountLine.count_id == count_id).options(joinedload(CountLine.tool))
     return fetch(CountLine, line_id, query=mine)
 
 

@@ -39,8 +39,8 @@ def _count(record: Record) -> Panel:
     context = {
         "facts": [
             (_l("What is counted"), parties.party_name(count.party)),
-            (_l("Counted by"), people.get(count.keeper_by or 0)),
-            (_l("Checked by"), people.get(count.manager_by or 0)),
+            (_l("Counted and signed by"), people.get(count.keeper_by or 0)),
+            (_l("Checked and signed by"), people.get(count.manager_by or 0)),
             (_l("Note"), count.note),
         ],
         "progress": [(label, found[code]) for code, label in values.COUNT_RESULTS if found.get(code)],

@@ -79,7 +79,7 @@ def _by_party(statement: Select[Any], text: str, _context: ListContext) -> Selec
 
 COUNTS = ListSpec(
     name="tools.counts",
-    title=_l("Counts"),
+    title=_l("Counts of tools"),
     model=Count,
     base=_counts,
     columns=(
@@ -87,8 +87,8 @@ COUNTS = ListSpec(
         ListColumn("state", _l("State"), _state, "badge", card="badge", export=lambda c: str(_state(c)[0])),
         ListColumn("party", _l("What is counted"), lambda c: g.tools_count_parties[c.party_id]),
         ListColumn("begun", _l("Begun at"), lambda c: c.begun_at, "moment", order="newest"),
-        ListColumn("keeper", _l("Counted by"), lambda c: _person(c.keeper_by)),
-        ListColumn("manager", _l("Checked by"), lambda c: _person(c.manager_by)),
+        ListColumn("keeper", _l("Counted and signed by"), lambda c: _person(c.keeper_by)),
+        ListColumn("manager", _l("Checked and signed by"), lambda c: _person(c.manager_by)),
         ListColumn("checked", _l("Checked at"), lambda c: c.manager_at, "moment"),
     ),
     orderings=(Ordering("newest", _l("Newest first"), (Count.id,)),),
@@ -156,7 +156,7 @@ CARE = ListSpec(
             "tool", _l("Number"), lambda s: s.tool.code, "code", link=lambda s: _tool_url(s.tool), card="title"
         ),
         ListColumn("name", _l("Tool"), lambda s: s.tool.name),
-        ListColumn("what", _l("What was done"), lambda s: label_of(values.SERVICES, s.what)),
+        ListColumn("what", _l("What was done to it"), lambda s: label_of(values.SERVICES, s.what)),
         ListColumn("sound", _l("Result"), _sound, "badge", card="badge", export=lambda s: str(_sound(s)[0])),
         ListColumn("done", _l("Done on"), lambda s: s.done_on, "date"),
         ListColumn("by", _l("Done by"), lambda s: s.by),
@@ -166,7 +166,7 @@ CARE = ListSpec(
     ),
     orderings=(Ordering("newest", _l("Newest first"), (Service.id,)),),
     filters=(
-        Filter("what", _l("What was done"), "choice", among(Service.what), values.SERVICES),
+        Filter("what", _l("What was done to it"), "choice", among(Service.what), values.SERVICES),
         Filter("done", _l("Done on"), "dates", between(Service.done_on)),
     ),
     quick=(QuickFilter("unsound", _l("Not sound"), lambda s, _c: s.where(~Service.sound)),),
@@ -236,7 +236,7 @@ def _due_spec(name: str, title: Any, column: Any, label: Any, empty: Any) -> Lis
         model=Tool,
         base=lambda: _due(column),
         columns=(
-            ListColumn("code", _l("Number"), lambda t: t.code, "code", link=_tool_url, card="title"),
+            ListColumn("code", _l("Tool number"), lambda t: t.code, "code", link=_tool_url, card="title"),
             ListColumn("name", _l("Tool"), lambda t: t.name),
             ListColumn("kind", _l("Kind of tool"), lambda t: t.kind.name),
             ListColumn("due", label, lambda t: getattr(t, attribute), "date", order="due"),
@@ -328,7 +328,7 @@ OLD = ListSpec(
     model=Tool,
     base=_old,
     columns=(
-        ListColumn("code", _l("Number"), lambda t: t.code, "code", link=_tool_url, card="title"),
+        ListColumn("code", _l("Tool number"), lambda t: t.code, "code", link=_tool_url, card="title"),
         ListColumn("name", _l("Tool"), lambda t: t.name),
         ListColumn("kind", _l("Kind of tool"), lambda t: t.kind.name),
         ListColumn(
