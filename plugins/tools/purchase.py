@@ -198,7 +198,7 @@ def _draft(record_id: object) -> Record:
 
 
 def _line_of(record: Record, line_id: object) -> PurchaseLine:
-    mine = select(PurchaseLine).where(PurchaseLine.purchase_id == record.id)
+    mine: Any = select(PurchaseLine).where(PurchaseLine.purchase_id == record.id)
     return fetch(PurchaseLine, line_id, query=mine)
 
 

@@ -87,7 +87,7 @@ def receive(record_id: object, line_id: object, raw: Mapping[str, Any], *, key: 
 
 
 def _line(record: Record, line_id: object) -> PurchaseLine:
-    mine = select(PurchaseLine).where(PurchaseLine.purchase_id == record.id)
+    mine: Any = select(PurchaseLine).where(PurchaseLine.purchase_id == record.id)
     return fetch(PurchaseLine, line_id, query=mine.execution_options(populate_existing=True))
 
 

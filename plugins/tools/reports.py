@@ -130,21 +130,21 @@ def _losses(units: Sequence[int], wanted: Mapping[str, Any]) -> Rows:
     counts: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
     month_of: dict[int, tuple[int, str]] = {}
     for key, unit_id, kind, at in session().execute(happened):
-        month = unit_id, f"{local_day(unit_id, at):%Y-%m}"
-        counts[month][kind] += 1
-        month_of[key] = month
+        place = unit_id, f"{local_day(unit_id, at):%Y-%m}"
+        counts[place][kind] += 1
+        month_of[key] = place
     owed: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
     for key, state, cents in _charged(units, start, end):
         if key in month_of:
             owed[month_of[key]][_SHOWN_AS.get(state, state)] += int(cents)
     names = _units(units)
     for unit_id, month in sorted(counts, key=lambda one: (one[1], one[0])):
-        found, money = counts[unit_id, month], owed[unit_id, month]
+        found, sums = counts[unit_id, month], owed[unit_id, month]
         yield {
             "month": month,
             "unit": str(names[unit_id]),
             **{kind: found[kind] for kind, _words in values.INCIDENT_KINDS},
-            **{state: _yuan(money[state]) for state, _words in _CHARGE_STATES},
+            **{state: _yuan(sums[state]) for state, _words in _CHARGE_STATES},
         }
 
 
@@ -208,7 +208,7 @@ def _overdue(units: Sequence[int], _wanted: Mapping[str, Any]) -> Rows:
             "holder": str(parties.party_name(party)),
             "lent_at": tool.lent_at,
             "due_at": tool.due_at,
-            "days": (now - tool.due_at).days,
+            "days": (now - (tool.due_at or now)).days,
             "price": tool.price,
         }
 

@@ -275,9 +275,9 @@ def _ever_had(party: Party, kind: Kind) -> bool:
 
 
 def _of_unit(unit_id: int, given: Mapping[str, Any]) -> tuple[Party, Kind]:
-    party = fetch(Party, given["party"], query=select(Party).where(Party.unit_id == unit_id))
-    kind = fetch(Kind, given["kind"], query=select(Kind).where(Kind.unit_id == unit_id))
-    return party, kind
+    parties_here: Any = select(Party).where(Party.unit_id == unit_id)
+    kinds_here: Any = select(Kind).where(Kind.unit_id == unit_id)
+    return fetch(Party, given["party"], query=parties_here), fetch(Kind, given["kind"], query=kinds_here)
 
 
 def _require_for(party: Party) -> None:

@@ -214,7 +214,7 @@ def _holders() -> list[tuple[str, Any]]:
 
 
 def _stock(stock_id: str) -> Stock:
-    wanted = select(Stock).options(joinedload(Stock.party), joinedload(Stock.kind))
+    wanted: Any = select(Stock).options(joinedload(Stock.party), joinedload(Stock.kind))
     row = fetch(Stock, stock_id, query=wanted)
     if not may(VIEW, row.unit_id):
         raise NotFound()
