@@ -45,6 +45,7 @@ from core.sdk import (
     lock,
     make_workflow,
     may,
+    notify,
     perform,
     publish,
     remember_answer,
@@ -54,7 +55,7 @@ from core.sdk import (
     unit_facts,
 )
 
-from . import custody, file, flow, parties, values
+from . import custody, file, flow, notices, parties, values
 from .models import Application, Kind, Party, Tool
 from .rights import DECIDE, KEEP, OWN, VIEW
 from .values import A_ADDITIONAL, A_BORROW, A_LEND, A_NEW, A_REPLACE, A_TAKE_OUT, A_WEAR_PART
@@ -404,6 +405,8 @@ def decided(approval: approvals.Approval) -> None:
     detail = detail_of(record)
     if detail.approval_id == approval.id and record.state == values.ASKED:
         perform(record.id, step, {"approval": approval.id}, permitted=True)
+        if approval.asked_by != detail.user_id:  # who asked is told by the approval
+            notify(record, notices.APPLIED, [detail.user_id], record.title)
 
 
 approvals.handlers[SUBJECT] = decided

@@ -32,6 +32,7 @@ from core.sdk import (
     State,
     Step,
     Transition,
+    User,
     accounts,
     answered_before,
     append_fact,
@@ -58,7 +59,7 @@ from core.sdk import (
 )
 
 from . import custody, handover_rows, handovers, incidents, notices, parties, stock, values
-from .models import Clearance, Handover, HandoverLine, Incident, Party, Stock, Tool
+from .models import Clearance, Custody, Handover, HandoverLine, Incident, Party, Stock, Tool
 from .rights import CLEAR, KEEP, VIEW
 
 CODE, PLUGIN = "tools_clearance", "tools"
@@ -319,12 +320,12 @@ def begin(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
     """
     require(CLEAR, unit_id)
     given = clean(FIELDS, raw)
-    names = dict(accounts.staff_names(unit_id))
+    names, staff = dict(people(unit_id)), dict(accounts.staff_names(unit_id))
     user_id, successor = given["user_id"], given["successor_id"]
     errors: dict[str, Any] = {}
     if user_id not in names:
-        errors["user_id"] = _l("This person does not work in the unit")
-    if successor is not None and (successor not in names or successor == user_id):
+        errors["user_id"] = _l("This person neither works here nor holds anything")
+    if successor is not None and (successor not in staff or successor == user_id):
         errors["successor_id"] = _l("Please choose somebody else who works here")
     if errors:
         raise InvalidData(errors)
@@ -338,6 +339,19 @@ def begin(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
         record = _make(unit_id, given, names[user_id])
         remember_answer(unit_id, key, {"record": record.id})
         return record
+
+
+def people(unit_id: int) -> list[tuple[int, str]]:
+    """Return whom one may clear, as (id, name): staff, and who left before but still holds a tool."""
+    holders = (
+        select(User.id, User.name)
+        .join(Party, Party.user_id == User.id)
+        .join(Custody, Custody.party_id == Party.id)
+        .where(Party.unit_id == unit_id, Party.kind == values.PERSON, Custody.ends_at.is_(None))
+        .distinct()
+    )
+    found = {row.id: row.name for row in session().execute(holders)} | dict(accounts.staff_names(unit_id))
+    return sorted(found.items(), key=lambda one: one[1])
 
 
 def _require_none_open(unit_id: int, user_id: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from core.records.models import Notice
 from core.rules.approval_models import Approval
 from core.sdk import Conflict, InvalidData, NotAllowed, NotFound, Refused, User, approvals, transaction
 from plugins.tools import applications, values
 from plugins.tools.models import Application, Tool
+from tests.helpers import as_system
 
 from .scene import Place, clauses, codes, make_place
 
@@ -174,6 +177,10 @@ def test_nobody_decides_what_they_applied_for_or_get(place: Place) -> None:
     second = place.staff("dept_manager")
     decide(place, own, second)
     assert place.state(own) == values.GRANTED
+    decide(place, theirs, second)
+    with as_system() as work:
+        told = select(Notice.user_id).where(Notice.kind == "tools.applied", Notice.record_id == theirs)
+        assert list(work.scalars(told)) == [place.manager.id]
 
 
 def test_only_a_keeper_applies_for_somebody_else(place: Place) -> None:
@@ -206,6 +213,33 @@ def test_it_is_carried_out_in_parts_and_never_beyond(place: Place) -> None:
     assert find(place, place.ann, (values.A_NEW,)) is None
     with place.acting() as work, transaction(), pytest.raises(Refused):
         applications.use(work.scalars(select(Application).where(Application.id == key)).one(), 1)
+
+
+def test_two_at_once_use_the_last_one_once(place: Place) -> None:
+    key = granted(place, place.ann)
+    ready, answers = threading.Barrier(2), []
+
+    def go() -> None:
+        with place.acting() as work:
+            row = work.scalars(select(Application).where(Application.id == key)).one()
+            work.commit()
+            ready.wait(10)
+            try:
+                applications.use(row, 1)
+                work.commit()
+            except (Refused, Conflict):
+                work.rollback()
+                answers.append("refused")
+            else:
+                answers.append("used")
+
+    threads = [threading.Thread(target=go) for _one in range(2)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+    assert sorted(answers) == ["refused", "used"]
+    assert place.all(select(Application.fulfilled).where(Application.id == key)) == [1]
 
 
 def test_the_first_kind_named_is_found_first_and_a_past_loan_never(lite: Place) -> None:

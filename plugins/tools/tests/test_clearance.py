@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import select
 
 from core.records.models import Notice
 from core.sdk import InvalidData, NotAllowed, NotFound, OpenItem, Record, Refused, User, open_items_of_leaver
+from core.users.models import UserPosition
 from plugins.tools import clearance, values
 from plugins.tools.models import Clearance, Handover, Incident
 from tests.helpers import as_system
@@ -291,6 +293,18 @@ def test_what_does_not_fit_is_said_beside_the_field(lite: Place, raw: dict[str, 
     with pytest.raises(InvalidData) as bad:
         begin(lite, lite.ann, **raw)
     assert set(bad.value.errors) == {field}
+
+
+def test_who_left_before_and_still_holds_a_tool_is_cleared_too(place: Place) -> None:
+    tool = place.tool()
+    place.issue(place.ann, tool)
+    with as_system() as work:
+        for one in work.scalars(select(UserPosition).where(UserPosition.user_id == place.ann.id)):
+            one.valid_to = date(2026, 2, 1)
+    key = begin(place, place.ann)
+    place.step(hand(place, key, place.store), "withdraw")
+    with pytest.raises(InvalidData):
+        begin(place, place.bob, successor_id=place.ann.id)
 
 
 # --- what others wait for ------------------------------------------------------------------------
