@@ -292,7 +292,7 @@ class Tool(UnitScoped, Base):
     custody_seq: Mapped[int] = mapped_column(default=0)
     note: Mapped[str] = mapped_column(Text, default="")
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin=True, viewonly=False)
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False)
     kind: Mapped[Kind] = relationship()
     place: Mapped[Place | None] = relationship()
     maintainer: Mapped[User | None] = relationship()
@@ -387,7 +387,7 @@ class Handover(UnitScoped, Base):
     incident_id: Mapped[int | None] = mapped_column(ForeignKey("core_record.id"))
     lines_count: Mapped[int] = mapped_column(default=0)
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin=True, viewonly=False, foreign_keys=[id])
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False, foreign_keys=[id])
     giver: Mapped[Party] = relationship(foreign_keys=giver_id)
     taker: Mapped[Party] = relationship(foreign_keys=taker_id)
     lines: Mapped[list[HandoverLine]] = relationship(
@@ -532,7 +532,7 @@ class Application(UnitScoped, Base):
     reason: Mapped[str] = mapped_column(Text, default="")
     approval_id: Mapped[int | None] = mapped_column(ForeignKey("core_approval.id"))
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin=True, viewonly=False, foreign_keys=[id])
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False, foreign_keys=[id])
     kind_of_tool: Mapped[Kind] = relationship(foreign_keys=kind_id)
     user: Mapped[User] = relationship(foreign_keys=user_id)
     tool: Mapped[Tool | None] = relationship(foreign_keys=tool_id)
@@ -586,7 +586,7 @@ class Incident(UnitScoped, Base):
     clearance_id: Mapped[int | None] = mapped_column(ForeignKey("core_record.id"))
     count_line_id: Mapped[int | None] = mapped_column(ForeignKey("tools_count_line.id"), unique=True)
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin=True, viewonly=False, foreign_keys=[id])
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False, foreign_keys=[id])
     tool: Mapped[Tool] = relationship(foreign_keys=tool_id)
     holder: Mapped[Party | None] = relationship()
     user: Mapped[User | None] = relationship()
@@ -687,7 +687,7 @@ class Count(UnitScoped, Base):
     manager_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     note: Mapped[str] = mapped_column(Text, default="")
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin=True, viewonly=False)
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False)
     party: Mapped[Party] = relationship()
 
 
@@ -748,7 +748,7 @@ class Purchase(UnitScoped, Base):
     ordered_on: Mapped[date | None] = mapped_column()
     application_id: Mapped[int | None] = mapped_column(ForeignKey("core_record.id"))
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin=True, viewonly=False, foreign_keys=[id])
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False, foreign_keys=[id])
     lines: Mapped[list[PurchaseLine]] = relationship(
         back_populates="purchase", order_by="PurchaseLine.id", lazy="raise_on_sql", cascade="all, delete-orphan"
     )
@@ -813,6 +813,6 @@ class Clearance(UnitScoped, Base):
     informed: Mapped[list[Any]] = mapped_column(Json, default=list)
     closing: Mapped[list[Any]] = mapped_column(Json, default=list)
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin=True, viewonly=False)
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False)
     user: Mapped[User] = relationship(foreign_keys=user_id)
     successor: Mapped[User | None] = relationship(foreign_keys=successor_id)
