@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 from sqlalchemy.orm import contains_eager, joinedload
 
-from core.sdk import InvalidData, NotFound, Record, accounts, fetch, session
+from core.sdk import InvalidData, NotFound, Record, accounts, fetch, read_id, session
 
 from . import custody, file, flow, handovers, parties, stock, values
 from .models import Custody, Handover, HandoverLine, Kind, Kit, KitLine, Party, Stock, Tool
@@ -160,7 +160,7 @@ class Basket:
     def drop(self, what: str) -> None:
         """Take a line out: 'tool:5' or 'part:3'; one that is not there changes nothing."""
         sort, _, raw = what.partition(":")
-        number = int(raw) if raw.isdecimal() else 0
+        number = read_id(raw) or 0
         if sort == "tool" and number in self.tool_ids:
             self.tool_ids.remove(number)
         elif sort == "part":

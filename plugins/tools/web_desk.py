@@ -169,7 +169,8 @@ def _number(text: str) -> Decimal | None:
         number = Decimal(text.strip()[:12])
     except InvalidOperation:
         return None
-    return number if number.is_finite() and number > 0 else None
+    # "1e99999999" is short to write, but as a quantity it has a hundred million digits.
+    return number if number.is_finite() and number > 0 and -3 < number.adjusted() < 7 else None
 
 
 def _fields(basket: desk.Basket) -> Sequence[Field]:

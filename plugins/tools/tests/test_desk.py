@@ -344,6 +344,12 @@ def test_a_unit_without_a_store_and_an_unknown_page(app: Flask, place: Place, ke
         keeper.post(f"{DESK}issue", data={"tool": ["x", "999999"], "parts": "7", "do": "offer"}).status_code == 422
     )
     assert keeper.post(f"{DESK}issue", data={"do": "photo"}).status_code == 200
+    tapes = place.parts("胶布", "10")
+    for amount in ("1e99999999", "NaN", "-1", "0", "1e-9999999", "²", "x" * 500):
+        sent = {"do": "part", "part": tapes, "quantity": amount, "parts": tapes, f"parts-{tapes}": amount}
+        assert errors(keeper.post(f"{DESK}issue", data=sent).text)
+    for what in ("drop", "drop tool:" + "9" * 5000, "drop part:²", "nonsense"):
+        assert keeper.post(f"{DESK}issue", data={"do": what, "receiver": "user:" + "9" * 40}).status_code == 200
 
 
 def test_a_photo_of_a_label_is_a_scan(place: Place, keeper: FlaskClient) -> None:
