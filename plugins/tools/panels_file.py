@@ -60,7 +60,7 @@ def find_tools(unit: Any, text: str, limit: int) -> list[Hit]:
     try:
         found = [file.find_tool(unit.id, text)]
     except InvalidData:
-        ids = [one.entity_id for one in search.search({unit.id}, flow.CODE, text, limit)]
+        ids = [one.entity_id for one in search.search(frozenset({unit.id}), flow.CODE, text, limit)]
         wanted = select(Tool).where(Tool.id.in_(ids)).options(joinedload(Tool.kind)).order_by(Tool.id.desc())
         found = list(session().scalars(wanted)) if ids else []
     held = custody.spells([one.id for one in found])

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from core.kernel import clock
 from core.sdk import Record, Unit, User, session
-from plugins.tools import file, flow, rights
+from plugins.tools import file, parties, rights
 from plugins.tools.models import Custody, Kind, Party, Tool
 from tests import casework
 from tests.helpers import as_system, in_scope, make_unit, make_user, switch_on
@@ -94,8 +94,6 @@ class Room:
 
     def person(self, user: User) -> int:
         """Return the party of a person of the staff."""
-        from plugins.tools import parties
-
         with self.acting():
             found = parties.person(self.unit.id, user.id).id
             session().commit()
@@ -110,6 +108,3 @@ def make_room(code: str = "") -> Room:
     first = make_user(unit, {rights.OWN, "case.view"}, name="李师傅")
     second = make_user(unit, {rights.OWN, "case.view"}, name="王师傅")
     return Room(unit, keeper, first, second)
-
-
-__all__ = ["ALL", "GIVEN", "MONDAY", "OWN_RIGHTS", "Room", "flow", "make_room"]
