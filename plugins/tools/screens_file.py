@@ -656,7 +656,7 @@ def permit_badge(row: Permit, today: date) -> tuple[Any, str]:
     if permits.holds_on(row, today):
         return _l("Valid"), "good"
     if row.ended_on is not None and row.ended_on <= today:
-        return _l("Taken back"), "bad"
+        return _l("Permit taken back"), "bad"
     return (_l("Not yet valid"), "info") if row.starts_on > today else (_l("Run out"), "warn")
 
 
