@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import timedelta
 
@@ -170,3 +171,12 @@ def test_lending_on_needs_a_grant_and_goes_back_to_the_lender(app: Flask, place:
     back = the_handover(place)
     ann.post(f"/p/tools/accept/{back.id}", data={"take": place.lines(back.id)[0].id, "tick_all": "1"})
     assert place.holder(mine) == place.person(place.ann) and place.state(mine) == values.ISSUED
+
+
+def test_what_my_page_links_to_is_open_to_me(place: Place, ann: FlaskClient) -> None:
+    place.tool(holder=place.person(place.ann), state=values.ISSUED)
+    page = ann.get(OWN).text
+    body = page[page.index("<main") : page.index("</main>")]
+    links = {html.unescape(one) for one in re.findall(r'<a [^>]*href="(/[^"]+)"', body)}
+    assert len(links) >= 3
+    assert {one: ann.get(one).status_code for one in links} == dict.fromkeys(links, 200)
