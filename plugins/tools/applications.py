@@ -101,8 +101,8 @@ def _is(*kinds: str) -> Any:
 
 
 FIELDS = (
-    Field("kind", "choice", _l("What for"), True, values.APPLICATION_KINDS),
-    Field("user_id", "user", _l("For whom"), help=_l("Leave empty for yourself")),
+    Field("kind", "choice", _l("Kind of application"), True, values.APPLICATION_KINDS),
+    Field("user_id", "user", _l("Person it is for"), help=_l("Leave empty for yourself")),
     Field("kind_id", "text", _l("Kind of tool"), _is(A_NEW, A_ADDITIONAL, A_WEAR_PART, A_BORROW), max_length=80),
     Field(
         "tool",

@@ -72,9 +72,9 @@ NEVER_BLOCKED = _l(
     "open here."
 )
 FIELDS = (
-    Field("kind", "choice", _l("What for"), True, values.CLEARANCE_KINDS, default=values.LEAVER),
+    Field("kind", "choice", _l("Kind of clearance"), True, values.CLEARANCE_KINDS, default=values.LEAVER),
     Field("user_id", "user", _l("Person"), True),
-    Field("last_day", "date", _l("Last day"), True, help=_l("In the company, or in the post")),
+    Field("last_day", "date", _l("Last day there"), True, help=_l("In the company, or in the post")),
     Field("successor_id", "user", _l("Successor"), help=_l("Who takes the tools over, if anybody")),
     Field("note", "long", _l("Note"), max_length=1000),
 )

@@ -92,7 +92,7 @@ APPLICATIONS = ListSpec(
     base=_applications,
     columns=(
         ListColumn("number", _l("Number"), lambda a: a.record.number, "code", link=record_url, card="title"),
-        ListColumn("what", _l("What for"), lambda a: applications.kind_words(a.kind)),
+        ListColumn("what", _l("Kind of application"), lambda a: applications.kind_words(a.kind)),
         ListColumn("user", _l("Person"), lambda a: a.user.name),
         ListColumn("kind", _l("Kind of tool"), lambda a: a.kind_of_tool.name),
         ListColumn(
@@ -115,7 +115,7 @@ APPLICATIONS = ListSpec(
     ),
     filters=(
         Filter("state", _l("State"), "choice", among(Record.state), values.APPLICATION_STATES),
-        Filter("kind", _l("What for"), "choice", among(Application.kind), values.APPLICATION_KINDS),
+        Filter("kind", _l("Kind of application"), "choice", among(Application.kind), values.APPLICATION_KINDS),
         Filter("asked", _l("Applied for at"), "dates", between(Record.received_at)),
     ),
     quick=(
@@ -166,8 +166,8 @@ CLEARANCES = ListSpec(
     columns=(
         ListColumn("number", _l("Number"), lambda c: c.record.number, "code", link=sheet_url, card="title"),
         ListColumn("user", _l("Person"), lambda c: c.user.name),
-        ListColumn("kind", _l("What for"), lambda c: label_of(values.CLEARANCE_KINDS, c.kind)),
-        ListColumn("last_day", _l("Last day"), lambda c: c.last_day, "date"),
+        ListColumn("kind", _l("Kind of clearance"), lambda c: label_of(values.CLEARANCE_KINDS, c.kind)),
+        ListColumn("last_day", _l("Last day there"), lambda c: c.last_day, "date"),
         ListColumn(
             "state",
             _l("State"),
@@ -185,8 +185,8 @@ CLEARANCES = ListSpec(
     ),
     filters=(
         Filter("state", _l("State"), "choice", among(Record.state), values.CLEARANCE_STATES),
-        Filter("kind", _l("What for"), "choice", among(Clearance.kind), values.CLEARANCE_KINDS),
-        Filter("last_day", _l("Last day"), "dates", between(Clearance.last_day)),
+        Filter("kind", _l("Kind of clearance"), "choice", among(Clearance.kind), values.CLEARANCE_KINDS),
+        Filter("last_day", _l("Last day there"), "dates", between(Clearance.last_day)),
     ),
     quick=(
         QuickFilter("open", _l("Being cleared"), _in_state(values.OPEN)),
