@@ -36,6 +36,7 @@ def context_of(record: Record, detail: Incident) -> dict[str, Any]:
         "tool_url": page_url("record.page", record_id=detail.tool_id),
         "reckoning": web_incidents.reckoning_of(record.id),
         "left": settling.left(record.id) if charged else None,
+        "refund": settling.to_refund(record.id) if record.state == values.REFUND else None,
         "in_kind": charged and judging.may_be_in_kind(record, detail),
         "deductions": deductions.of_incident(record.id),
         "deduct_url": url_for("tools.incident_deduct", record_id=record.id)

@@ -205,6 +205,15 @@ def money_received(record: Record, detail: Incident) -> Decimal:
     return taken
 
 
+def to_refund(incident_id: int) -> Decimal:
+    """Return what is to be paid back for a tool that was found again, in yuan."""
+    settled = [row for row in judging.lines_of(incident_id) if row.state == charges.SETTLED]
+    if not settled:
+        return deducted(incident_id)
+    parts = (part for row in settled for part in charges.parts_of(row) if part.state == charges.POSTED)
+    return -sum((part.amount for part in parts), ZERO)
+
+
 def not_lost(step: Step) -> Any:
     """What was settled is opened only for a tool that this incident took off the books."""
     record, tool = step.record, step.detail.tool

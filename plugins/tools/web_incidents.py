@@ -192,6 +192,7 @@ def _own_page(detail: Incident, form: FieldsForm | None = None) -> ResponseRetur
         settlement=label_of(values.SETTLEMENTS, detail.settlement) if detail.settlement else "",
         reckoning=reckoning_of(record.id),
         left=settling.left(record.id) if record.state == values.CHARGED else None,
+        refund=settling.to_refund(record.id) if record.state == values.REFUND else None,
         deductions=deductions.of_incident(record.id),
         waits=_waits(detail),
         agree=_step_form("agree_to_pay", detail, form) if "agree_to_pay" in steps else None,

@@ -162,6 +162,7 @@ def test_money_taken_off_pay_goes_back_when_the_tool_is_found(place: Place) -> N
     place.bring_back(place.ann, tool)
     assert (place.state(key), place.state(tool)) == (values.REFUND, values.IN_STORE)
     with place.acting(place.finance):
+        assert settling.to_refund(key) == Decimal("100.00")
         perform(key, "refund", {"receipt": "TK-2"})
     assert place.state(key) == values.CLOSED
 

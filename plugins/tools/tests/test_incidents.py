@@ -428,7 +428,9 @@ def test_found_after_paying_the_money_goes_back(place: Place) -> None:
         (Decimal("-168.00"), "posted"),
     ]
     with place.acting(place.finance):
+        assert settling.to_refund(key) == Decimal("168.00")
         perform(key, "refund", {"receipt": "TK-1"})
+        assert settling.to_refund(key) == 0
     assert place.state(key) == values.CLOSED
     assert {one.state for one in charges_of(place, key)} == {"settled"}
     with place.acting(), pytest.raises(Refused):

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from core.kernel import clock
-from core.sdk import Attachment, Record, User, approvals, documents, uuid7
+from core.sdk import Attachment, Record, User, approvals, documents, perform, uuid7
 from plugins.tools import clearance, counts, deductions, disposal, values
 from plugins.tools.models import Deduction, Incident
 from tests.api_scene import Asker, token_of
@@ -263,3 +263,15 @@ def test_a_leader_judges_on_the_incidents_page(app: Flask, place: Place) -> None
     assert answer.status_code == 302, re.findall(r'id="error-[^<]*<', answer.text)
     page = client.get(f"/admin/record/{key}").text
     assert "50.01" in page and "R35-6.3" in page
+
+
+def test_found_after_paying_both_pages_say_what_goes_back(app: Flask, place: Place) -> None:
+    _tool, key = lost_and_owed(place)
+    with place.acting(place.finance):
+        perform(key, "settle", {"receipt": "SJ-1"})
+    with place.acting():
+        perform(key, "found_paid", {"reason": "在车上"})
+    page = browser(app, place, place.ann).get(f"/p/tools/incident/{key}")
+    assert page.status_code == 200 and "168.00" in page.text
+    page = browser(app, place, place.finance).get(f"/admin/record/{key}")
+    assert page.status_code == 200 and "168.00" in page.text
