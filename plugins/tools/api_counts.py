@@ -165,7 +165,7 @@ def _what() -> Choices:
 
 
 def _care() -> ApiResource:
-    given = {one.name: one for one in (*care.CALIBRATE_FIELDS, *care.MAINTAIN_FIELDS) if one.kind != "photos"}
+    given = {one.name: one for one in (*care.CALIBRATE_FIELDS, *care.MAINTAIN_FIELDS)}
     plain = [
         Field(one.name, one.kind, one.label, choices=one.choices, max_length=one.max_length, minimum=one.minimum)
         for one in given.values()

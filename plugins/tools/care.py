@@ -71,7 +71,6 @@ _FAULT = Field(
 _COST = Field("cost", "decimal", _l("Cost (yuan)"), minimum=Decimal(0), maximum=Decimal("9999999.99"))
 _NEXT_ON = Field("next_on", "date", _l("Next one"), help=_l("Leave empty: by the interval"))
 _NOTE = Field("note", "long", _l("Note"), max_length=1000)
-_FILES = Field("files", "photos", _l("Photos and files"), options={"accept": "image/*,application/pdf"})
 MAINTAIN_FIELDS = (
     Field(
         "what",
@@ -88,7 +87,6 @@ MAINTAIN_FIELDS = (
     _COST,
     _NEXT_ON,
     _NOTE,
-    _FILES,
 )
 CALIBRATE_FIELDS = (
     Field("certificate", "text", _l("Number of the certificate"), True, max_length=80),
@@ -101,15 +99,19 @@ CALIBRATE_FIELDS = (
     ),
     _COST,
     _NOTE,
-    _FILES,
 )
 
 
 # --- who, and what does not fit --------------------------------------------------------------------
 
 
+def may_care(tool: Tool) -> bool:
+    """Tell whether the actor may enter care of a tool: with ``MAINTAIN``, or as its named maintainer."""
+    return may(MAINTAIN, tool.unit_id) or tool.maintainer_id == current_scope().actor_id is not None
+
+
 def _not_theirs(step: Step) -> Any:
-    if may(MAINTAIN, step.record.unit_id) or step.detail.maintainer_id == current_scope().actor_id is not None:
+    if may_care(step.detail):
         return None
     return _l("Only the tool's maintainer, or whoever maintains tools, can say this")
 

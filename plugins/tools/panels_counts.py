@@ -120,6 +120,7 @@ def _care(record: Record) -> list[Panel]:
             (_l("Calibrated until"), tool.calibrate_on),
             (_l("Service life ends on"), care.life_ends(tool)),
         ],
+        "file_url": url_for("tools.care_file", tool_id=tool.id) if care.may_care(tool) else "",
         "services": [(one, label_of(values.SERVICES, one.what)) for one in services],
     }
     return [Panel("tools_care", _l("Care"), "tools/care_panel.html", context, 40)]

@@ -20,19 +20,25 @@ from core.sdk import (
     NotAllowed,
     NotFound,
     current_scope,
+    fetch,
+    keep_file,
+    lock,
     perform,
+    put_file,
     scan,
     transaction,
     uuid7,
 )
 from core.sdk_web import form_from_fields, page_url
 
-from . import counts, desk, parties, stock, values
-from .models import Count, CountLine
+from . import care, counts, desk, parties, stock, values
+from .models import Count, CountLine, Tool
 from .panels_counts import line_rows
-from .rights import KEEP
+from .rights import KEEP, MAINTAIN
 
 # What the page's buttons say (``do``): the first one of the form answers Enter, which a scan gun sends.
+MOST_FILES = 10
+FILES = Field("files", "photos", _l("Photos and files"), True, options={"accept": "image/*,application/pdf"})
 ADD, PHOTO, PART, SIGN = "add", "photo", "part", "sign"
 Notes = list[tuple[str, Any]]
 
@@ -42,6 +48,7 @@ def add_routes(blueprint: Blueprint) -> None:
     both = ("GET", "POST")
     blueprint.add_url_rule("/count/new", "count_new", count_new, methods=both)
     blueprint.add_url_rule("/count/<record_id>", "count", count, methods=both)
+    blueprint.add_url_rule("/tool/<tool_id>/certificate", "care_file", care_file, methods=both)
 
 
 def _require() -> None:
@@ -192,3 +199,35 @@ def _page(
         key=str(uuid7()),
     )
     return page, status
+
+
+def care_file(tool_id: str) -> ResponseReturnValue:
+    """Put certificates and photos of care on the tool's record, for whoever enters its care."""
+    tool = fetch(Tool, tool_id)
+    if not care.may_care(tool):
+        raise NotAllowed(MAINTAIN)
+    form = form_from_fields((FILES,), timezone=g.unit.timezone)
+    back = page_url("record.page", record_id=tool.id)
+    if request.method == "POST" and form.validate_on_submit():
+        try:
+            kept = [keep_file(one.filename or "", one.stream) for one in form.cleaned["files"][:MOST_FILES]]
+            with transaction():
+                record = lock(tool.id)
+                for one in kept:
+                    put_file(record, one)
+        except (NotFound, NotAllowed):
+            raise
+        except AppError as bad:
+            form.show(bad)
+        else:
+            flash(_("Saved."), "good")
+            return redirect(back)
+    page = render_template(
+        "tools/incident_form.html",
+        title=_("Add a certificate"),
+        form=form,
+        back=back,
+        note=f"{tool.code} {tool.name}",
+        key=str(uuid7()),
+    )
+    return page, 422 if request.method == "POST" else 200

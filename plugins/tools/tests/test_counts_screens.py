@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from core.kernel import clock
-from core.sdk import Record, User, perform
+from core.sdk import Attachment, Record, User, perform
 from plugins.tools import counts, values
 from plugins.tools.models import Count, CountLine, Service, Tool
 from tests.api_scene import Asker, token_of
@@ -239,3 +240,43 @@ def test_counting_and_care_over_the_api(app: Flask, place: Place) -> None:
     bad = {**given, "what": "calibration"}
     assert api.post("/tools/care", bad, X_Unit=place.unit.code).status_code == 422
     assert len(place.all(select(Service))) == 1
+
+
+# --- care on the page of a tool ------------------------------------------------------------------------
+
+
+def test_a_calibration_is_entered_with_its_certificate(app: Flask, place: Place, keeper: FlaskClient) -> None:
+    place.kind("仪表", calibrate_months=12)
+    tool = place.tool("仪表")
+    url = f"/admin/record/{tool}/do/calibrate"
+    page = keeper.get(url).get_data(as_text=True)
+    assert 'name="certificate"' in page
+    given: dict[str, Any] = {"certificate": "JZ-77", "result": "sound", "by": "<b>计量院</b>"}
+    assert keeper.post(url, data={**given, "certificate": ""}).status_code == 422
+    picture = (io.BytesIO(b"%PDF-1.4\n%%EOF\n"), "certificate.pdf")
+    assert keeper.post(url, data=given).status_code == 302
+    there = f"/p/tools/tool/{tool}/certificate"
+    assert there in keeper.get(f"/admin/record/{tool}").get_data(as_text=True)
+    assert keeper.post(there, data={}).status_code == 422
+    assert keeper.post(there, data={"files": (io.BytesIO(b"MZ"), "x.exe")}).status_code == 422
+    answer = keeper.post(there, data={"files": picture})
+    assert answer.status_code == 302, text_of(answer.get_data(as_text=True))[:600]
+    bob = client_of(app, place, place.bob)
+    assert bob.get(there).status_code == 403 and bob.post(there).status_code == 403
+    (row,) = place.all(select(Service))
+    assert (row.certificate, row.what) == ("JZ-77", values.CALIBRATION)
+    names = place.all(select(Attachment.name).where(Attachment.record_id == tool))
+    assert names == ["certificate.pdf"]
+    page = keeper.get(f"/admin/record/{tool}").get_data(as_text=True)
+    assert "JZ-77" in page and "<b>计量院" not in page
+
+
+def test_maintenance_names_its_parts(place: Place, keeper: FlaskClient) -> None:
+    place.clause("R32-5.2")
+    tool = place.tool()
+    url = f"/admin/record/{tool}/do/maintain"
+    assert keeper.get(url).get_data(as_text=True).count('name="parts_done"') == 3
+    given = {"what": "maintenance", "result": "sound"}
+    assert keeper.post(url, data={**given, "parts_done": ["cleaned"]}).status_code in (409, 422)
+    answer = keeper.post(url, data={**given, "parts_done": ["cleaned", "lubricated", "tested"]})
+    assert answer.status_code == 302 and len(place.all(select(Service))) == 1
