@@ -26,7 +26,7 @@ from core.sdk import Fact, Record, Refused, Unit, User, pins, session, transacti
 from core.units.settings import set_setting
 from core.users.models import Position, UserPosition
 from plugins.tools import custody, flow, handovers, parties, values
-from plugins.tools.models import Custody, HandoverLine, Kind, Party, Stock, StockMove, Tool
+from plugins.tools.models import Application, Custody, HandoverLine, Kind, Party, Stock, StockMove, Tool
 from plugins.tools.models import Place as Shelf
 from tests import casework
 from tests.helpers import as_system, in_scope, switch_on
@@ -266,6 +266,23 @@ class Place:
 
         with self.acting(user):
             perform(key, name, given, permitted=True)
+
+    def granted(self, user: User, kind: str, quantity: int = 1, what: str = values.A_ADDITIONAL) -> int:
+        """Put a granted application straight into the tables; return its id."""
+        kind_id = self.kind(kind)
+        with clock.frozen(self.now), as_system() as work:
+            head = {"received_at": self.now, "entered_at": self.now, "category": "open", "state": values.GRANTED}
+            number = f"SQ-{user.id}-{what}-{quantity}-{kind}"
+            record = Record(
+                unit_id=self.unit.id, uid=uuid7(), type="tools_application", number=number, title="x", **head
+            )
+            work.add(record)
+            work.flush()
+            row = Application(id=record.id, unit_id=self.unit.id, kind=what, user_id=user.id, quantity=quantity)
+            row.kind_id = kind_id
+            work.add(row)
+            work.flush()
+            return int(record.id)
 
     # --- looking -------------------------------------------------------------------------------
 

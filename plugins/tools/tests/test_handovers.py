@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from core.records.models import Attachment, Notice
-from core.sdk import Conflict, InvalidData, NotAllowed, NotFound, Record, Refused, User, clock, uuid7
+from core.sdk import Conflict, InvalidData, NotAllowed, NotFound, Refused, User
 from plugins.tools import handovers, values
 from plugins.tools.models import Application, Handover, Tool
 from tests.helpers import as_system
@@ -509,28 +509,10 @@ def test_who_clears_people_takes_back_their_offers_only(place: Place) -> None:
         handovers.withdraw(transfer, "弄错了")
 
 
-def granted(place: Place, user: User, kind: str, quantity: int = 1, what: str = values.A_ADDITIONAL) -> int:
-    """Put a granted application straight into the tables; return its id."""
-    kind_id = place.kind(kind)
-    with clock.frozen(place.now), as_system() as work:
-        head = {"received_at": place.now, "entered_at": place.now, "category": "open", "state": values.GRANTED}
-        number = f"SQ-{user.id}-{what}-{quantity}-{kind}"
-        record = Record(
-            unit_id=place.unit.id, uid=uuid7(), type="tools_application", number=number, title="x", **head
-        )
-        work.add(record)
-        work.flush()
-        row = Application(id=record.id, unit_id=place.unit.id, kind=what, user_id=user.id, quantity=quantity)
-        row.kind_id = kind_id
-        work.add(row)
-        work.flush()
-        return int(record.id)
-
-
 def test_an_application_is_carried_out_and_not_beyond(anywhere: Place) -> None:
     place = anywhere
     tools = place.tools(4)
-    asked = granted(place, place.ann, "测线器", 2)
+    asked = place.granted(place.ann, "测线器", 2)
     place.issue(place.ann, tools[0])
     assert place.state(asked) == values.GRANTED
     with pytest.raises(InvalidData) as bad:

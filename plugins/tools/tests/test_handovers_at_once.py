@@ -125,3 +125,14 @@ def test_the_same_offer_sent_twice_is_one(place: Place) -> None:
 
     assert together(send, send, send) == ["done"] * 3
     assert len(place.all(select(Handover.id))) == 1
+
+
+def test_an_application_for_one_is_not_used_by_two(place: Place) -> None:
+    ann, tools = place.person(place.ann), place.tools(2)
+    place.allowed(place.ann)
+    asked = place.granted(place.ann, "测线器")
+    offers = [place.offer(values.ISSUE, place.store, ann, [one], application_id=asked) for one in tools]
+    done = together(*[partial(place.accept, one, place.ann, ticks={}) for one in offers])
+    assert Counter(done) == {"done": 1, "refused": 1}
+    assert sorted(place.holder(one) == ann for one in tools) == [False, True]
+    assert place.state(asked) == values.FULFILLED
