@@ -6,12 +6,12 @@ carries out a granted application), of a month's losses R35-4.9's, of a year R32
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from core.sdk import ApprovalRule, ChecklistRule, Rule, ServiceRule, Step
+from core.sdk import ApprovalRule, ChecklistRule, RoutingRule, Rule, ServiceRule, Step
 
 from . import applications, purchase_flow, values
 from .purchase import ADDITIONAL, MONTH_CLAUSE, YEAR_CLAUSE
@@ -44,9 +44,16 @@ def _agreement(clause: str, wanted: Any = None) -> ApprovalRule:
     )
 
 
+def _turn(name: str) -> Callable[[Mapping[str, Any], Mapping[str, Any]], str]:
+    return lambda _read, said: str(said[name])
+
+
 # The clauses by which an application is decided; those that are gates as well stand with the gates of hand-overs.
 APPLYING = ("R33-3.2", "R33-6.1", "R35-4.4", "R35-5.1", "R35-5.2")
 RULES: list[Rule] = [
+    # Whose turn it is: finance checks the prices of what was drafted, then the leader agrees.
+    RoutingRule(clause=LEADER, step=f"{purchase_flow.CODE}.register", position=_turn("checks")),
+    RoutingRule(clause=LEADER, step=f"{purchase_flow.CODE}.price", position=_turn("position")),
     _agreement(LEADER),
     _agreement(ADDITIONAL, _by_need),
     _agreement(MONTH_CLAUSE, _monthly),

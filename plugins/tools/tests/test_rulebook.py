@@ -58,7 +58,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "R33-9.2": {"position": "service_leader"},
     "R33-10.1": {"position": "service_leader"},
     "R33-10.2": {**_COMPANY, "position": "service_leader"},
-    "R35-3.1": {"position": "warehouse", "manager": "dept_manager"},
+    "R35-3.1": {"position": "warehouse"},
     "R35-4.1": {"sets": 1},
     "R35-4.4": {"position": "dept_manager"},
     "R35-4.6": {"lending": "with_approval", "position": "dept_manager"},
