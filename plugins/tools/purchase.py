@@ -110,7 +110,7 @@ def register(unit_id: int, raw: Mapping[str, Any], *, application: Application |
 
     with transaction():
         if given["kind"] != values.BY_NEED:
-            _require_only(unit_id, given["kind"], given["period"])
+            require_only(unit_id, given["kind"], given["period"])
         record = create_record(
             TYPE,
             unit_id,
@@ -140,7 +140,7 @@ def change(record_id: object, raw: Mapping[str, Any]) -> Record:
             record.unit_id, {**raw, "kind": detail.kind, "period": raw.get("period", detail.period)}
         )
         if detail.kind != values.BY_NEED:
-            _require_only(record.unit_id, detail.kind, given["period"], record.id)
+            require_only(record.unit_id, detail.kind, given["period"], record.id)
         detail.period, detail.reason, detail.budget = given["period"], given["reason"] or "", given["budget"]
         for one in lines_of(record.id):
             session().delete(one)
@@ -210,7 +210,7 @@ def _changed(record: Record) -> Record:
     return record
 
 
-def _require_only(unit_id: int, kind: str, period: str, besides: int = 0) -> None:
+def require_only(unit_id: int, kind: str, period: str, besides: int = 0) -> None:
     """Pass if a month or a year has no other plan; plans of a unit are drafted one after the other.
 
     Raises:

@@ -343,12 +343,13 @@ def draft_year(unit_id: int, year: int) -> Record:
         NotAllowed. Refused: there is one already, or nothing to plan.
     """
     require(BUY, unit_id)
-    today = local_day(unit_id)
-    rows = _rows(unit_id, add_months(today, -12), today)
-    lines = proposal([_with_wear(row) for row in rows])
-    if not lines:
-        raise Refused([Refusal("nothing", _l("Nothing is missing and nothing was used up"))])
-    return purchase.register(unit_id, {"kind": values.YEARLY, "period": f"{year:04d}", "lines": lines})
+    today, period = local_day(unit_id), f"{year:04d}"
+    with transaction():
+        purchase.require_only(unit_id, values.YEARLY, period)
+        lines = proposal([_with_wear(row) for row in _rows(unit_id, add_months(today, -12), today)])
+        if not lines:
+            raise Refused([Refusal("nothing", _l("Nothing is missing and nothing was used up"))])
+        return purchase.register(unit_id, {"kind": values.YEARLY, "period": period, "lines": lines})
 
 
 def _with_wear(row: Row) -> Row:

@@ -16,6 +16,7 @@ from core.kernel import clock
 from core.sdk import Record
 from plugins.tools import purchase, rights, values
 from plugins.tools.models import Purchase, Stock
+from tests.api_scene import Asker, token_of
 from tests.helpers import as_system, login, make_user
 
 from .scene_buying import ALL, Shop, make_shop
@@ -184,3 +185,30 @@ def test_who_sees_nothing_of_it(desk: Desk) -> None:
     desk.post("/p/tools/statistics/submit", 403, looker, month="2026-11")
     for url in (f"/p/tools/purchase-line/{foreign}", "/p/tools/purchase-line/x", "/p/tools/stock/999/count"):
         desk.get(url, 404)
+
+
+def test_purchase_and_stock_over_the_api(desk: Desk) -> None:
+    shop = desk.shop
+    kind, tape, store = shop.kind("测距仪"), shop.parts("防水胶带"), shop.store("北库")
+    api = Asker(desk.app, token_of(make_user(shop.unit, ALL), "*"))
+    body = {"kind": "need", "lines": "测距仪, 2, 300, 甲店 300"}
+    for _again in range(2):
+        answer = api.post("/tools/purchases", body, Idempotency_Key="p-1")
+        assert answer.status_code in (200, 201), answer.text
+    (one,) = api.get("/tools/purchases").json["items"]
+    assert (one["state"], one["lines"][0]["quantity"], one["lines"][0]["price"]) == ("draft", 2, "300.00")
+    changed = api.patch(f"/tools/purchases/{one['id']}", {"budget": 900})
+    assert changed.status_code == 200 and changed.json["budget"] == "900.00", changed.text
+    assert [(line.kind_id, line.quantity) for line in shop.lines(one["id"])] == [(kind, 2)]
+    shop.move(tape, None, store, 5)
+    used = {"party": store, "kind": tape, "quantity": 2}
+    for _again in range(2):
+        answer = api.post("/tools/stock-moves", used, Idempotency_Key="m-1")
+        assert answer.status_code in (200, 201), answer.text
+    (held,) = api.get(f"/tools/stock?party={store}").json["items"]
+    assert (held["holder"], Decimal(str(held["quantity"]))) == ("北库", Decimal(3))
+    assert [move["why"] for move in api.get("/tools/stock-moves").json["items"]].count("used") == 1
+    stranger = Asker(desk.app, token_of(make_user(shop.unit, {rights.OWN}), "*"))
+    for path in ("/tools/purchases", "/tools/stock", "/tools/stock-moves"):
+        assert stranger.get(path).json.get("items", []) == []
+        assert stranger.post(path, body).status_code in (403, 404, 405)
