@@ -44,6 +44,7 @@ from core.units.models import Stage, Unit
 from core.users.models import Position, SavedView, User, UserPosition
 from core.users.permissions import all_permissions
 from plugins.agents.models import Agent, Contact, Order, Payment, Statement, StatementLine
+from plugins.tools.models import Application, Tool
 from tests.casework import INTAKE, make_office
 from tests.helpers import as_system, in_scope, login, make_unit, make_user, switch_on
 
@@ -88,15 +89,19 @@ OF_ALL = {
     "regulations.clause",
     "clause_settings.history",
     "clause_settings.set_view",
+    "tools.desk",
+    "tools.desk_mode",
 }
 # The parts of addresses that name a row of a plugin's.
 ROWS = {
     "agent_id": Agent,
+    "application_id": Application,
     "contact_id": Contact,
     "line_id": StatementLine,
     "order_id": Order,
     "payment_id": Payment,
     "statement_id": Statement,
+    "tool_id": Tool,
 }
 BOOKKEEPING = ("core_user_session", "core_sign_in_try")
 BAD_IDS = ["1" + "0" * 30, "%00", "²", "abc", "-1", "0", "%ff", "..%2f..%2fetc", "9" * 5000]
@@ -298,6 +303,7 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         "use_id": str(sealed),
         "reminder_id": str(reminder),
         "step": "classify",
+        "mode": "issue",
         "export_type": "csv",
         "serial": MARK,
         "clause_id": "R01-4.2",
