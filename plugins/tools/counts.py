@@ -715,17 +715,6 @@ def holders(lines: Sequence[CountLine]) -> Mapping[int, Any]:
     return {tool_id: names[one.party_id] for tool_id, one in spells.items()}
 
 
-def last_closed(party_ids: Sequence[int]) -> Mapping[int, Any]:
-    """Return when parties were last counted and checked, by party id."""
-    wanted = (
-        select(Count.party_id, func.max(Count.manager_at))
-        .join(Record, Record.id == Count.id)
-        .where(Count.party_id.in_(party_ids), Record.state == CLOSED)
-        .group_by(Count.party_id)
-    )
-    return {row[0]: row[1] for row in session().execute(wanted)}
-
-
 def party_choices(unit_id: int) -> Choices:
     """Return what can be counted: the stores, and the people who hold something."""
     holding = select(Custody.party_id).where(Custody.ends_at.is_(None), Custody.unit_id == unit_id)
