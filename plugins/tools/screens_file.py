@@ -216,7 +216,7 @@ TOOLS = ListSpec(
     ),
     quick=(
         QuickFilter("open", _l("On the books"), lambda s, _c: s.where(Record.category == "open")),
-        QuickFilter("new", _l("To be accepted"), lambda s, _c: s.where(Record.state == values.NEW)),
+        QuickFilter("new", _l("To be inspected"), lambda s, _c: s.where(Record.state == values.NEW)),
         QuickFilter("overdue", _l("Not back in time"), _overdue),
         QuickFilter("maintain", _l("Maintenance due"), _due(Tool.maintain_on, SOON_DAYS)),
         QuickFilter("calibrate", _l("Calibration due"), _due(Tool.calibrate_on, SOON_DAYS)),
