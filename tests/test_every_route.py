@@ -81,7 +81,8 @@ OWN = {
     "web.root",
     "web.switch_unit",
 }
-# One list for the whole deployment: positions, for whoever administers them anywhere, and regulations.
+# One list for the whole deployment: positions, for whoever administers them anywhere, and regulations. Also
+# pages of one's own unit whose address names a choice, not a row: the desk for tools.
 OF_ALL = {
     "positions.details_view",
     "positions.edit_view",
