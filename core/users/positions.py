@@ -102,7 +102,7 @@ POSITIONS: tuple[PositionData, ...] = (
     PositionData("production", "生产部", "Production", _OFFICE),
     PositionData("technical_office", "技术服务处", "Technical service office", _OFFICE),
     PositionData("repair_centre", "维修中心", "Repair centre", _FIELD),
-    PositionData("warehouse", "仓库管理员", "Warehouse", _SEE),
+    PositionData("warehouse", "仓库管理员", "Warehouse", (*_SEE, "attachment.add")),
     PositionData("procurement", "采购部", "Procurement", _SEE),
     PositionData("finance", "财务", "Finance", (*_SEE, "case.export")),
     PositionData("information_office", "信息部", "Information office", (*_SEE, "job.view")),
