@@ -29,6 +29,9 @@ _NUMBER, _NAME, _NOTE, _STATE, _ACTIVE = _l("Number"), _l("Name"), _l("Note"), _
 _PRICE, _QUANTITY, _REASON, _AMOUNT = _l("Price"), _l("Quantity"), _l("Reason"), _l("Amount")
 _DETAIL = (["id", "unit_id"], ["core_record.id", "core_record.unit_id"])
 
+# A record joins flat: nested, SQLite would build a table of all tools first. SQLAlchemy's types know flags only.
+_FLAT: Any = "unnested"
+
 
 def _only(condition: str) -> dict[str, Any]:
     """Options of an index over the rows of a condition, on either database."""
@@ -292,7 +295,7 @@ class Tool(UnitScoped, Base):
     custody_seq: Mapped[int] = mapped_column(default=0)
     note: Mapped[str] = mapped_column(Text, default="")
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False)
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin=_FLAT, viewonly=False)
     kind: Mapped[Kind] = relationship()
     place: Mapped[Place | None] = relationship()
     maintainer: Mapped[User | None] = relationship()
@@ -387,7 +390,7 @@ class Handover(UnitScoped, Base):
     incident_id: Mapped[int | None] = mapped_column(ForeignKey("core_record.id"))
     lines_count: Mapped[int] = mapped_column(default=0)
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False, foreign_keys=[id])
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin=_FLAT, viewonly=False, foreign_keys=[id])
     giver: Mapped[Party] = relationship(foreign_keys=giver_id)
     taker: Mapped[Party] = relationship(foreign_keys=taker_id)
     lines: Mapped[list[HandoverLine]] = relationship(
@@ -532,7 +535,7 @@ class Application(UnitScoped, Base):
     reason: Mapped[str] = mapped_column(Text, default="")
     approval_id: Mapped[int | None] = mapped_column(ForeignKey("core_approval.id"))
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False, foreign_keys=[id])
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin=_FLAT, viewonly=False, foreign_keys=[id])
     kind_of_tool: Mapped[Kind] = relationship(foreign_keys=kind_id)
     user: Mapped[User] = relationship(foreign_keys=user_id)
     tool: Mapped[Tool | None] = relationship(foreign_keys=tool_id)
@@ -586,7 +589,7 @@ class Incident(UnitScoped, Base):
     clearance_id: Mapped[int | None] = mapped_column(ForeignKey("core_record.id"))
     count_line_id: Mapped[int | None] = mapped_column(ForeignKey("tools_count_line.id"), unique=True)
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False, foreign_keys=[id])
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin=_FLAT, viewonly=False, foreign_keys=[id])
     tool: Mapped[Tool] = relationship(foreign_keys=tool_id)
     holder: Mapped[Party | None] = relationship()
     user: Mapped[User | None] = relationship()
@@ -687,7 +690,7 @@ class Count(UnitScoped, Base):
     manager_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     note: Mapped[str] = mapped_column(Text, default="")
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False)
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin=_FLAT, viewonly=False)
     party: Mapped[Party] = relationship()
 
 
@@ -748,7 +751,7 @@ class Purchase(UnitScoped, Base):
     ordered_on: Mapped[date | None] = mapped_column()
     application_id: Mapped[int | None] = mapped_column(ForeignKey("core_record.id"))
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False, foreign_keys=[id])
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin=_FLAT, viewonly=False, foreign_keys=[id])
     lines: Mapped[list[PurchaseLine]] = relationship(
         back_populates="purchase", order_by="PurchaseLine.id", lazy="raise_on_sql", cascade="all, delete-orphan"
     )
@@ -813,6 +816,6 @@ class Clearance(UnitScoped, Base):
     informed: Mapped[list[Any]] = mapped_column(Json, default=list)
     closing: Mapped[list[Any]] = mapped_column(Json, default=list)
 
-    record: Mapped[Record] = relationship(lazy="joined", innerjoin="unnested", viewonly=False)
+    record: Mapped[Record] = relationship(lazy="joined", innerjoin=_FLAT, viewonly=False)
     user: Mapped[User] = relationship(foreign_keys=user_id)
     successor: Mapped[User | None] = relationship(foreign_keys=successor_id)
