@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, event
 
 from core.app import create_app
@@ -44,6 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """Let plugins' tests import their plugin wherever the configuration keeps it."""
     open_folders(load_settings().plugin_folders)
+    # A busy machine is no defect: what is too slow to draw or to run is the benchmarks' business.
+    settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
@@ -52,13 +56,13 @@ def whole_app(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Con
     folder = tmp_path_factory.mktemp("data")
     # Outside requests messages are English, whatever the catalogues say.
     os.environ["SHOUHOU_LOCALE"] = "en"
-    settings = {
+    given = {
         "environment": "testing",
         "database": f"sqlite:///{folder / 'unused.db'}",
         "data_dir": str(folder),
         "secret_key": "test-secret-key",
     }
-    app = create_app(settings)
+    app = create_app(given)
     # What is there now stays until the end: looked at again and again it costs each test a fifteenth of its time.
     gc.collect()
     gc.freeze()
