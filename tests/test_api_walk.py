@@ -20,6 +20,7 @@ from core.rules.charge_models import Charge
 from core.users.models import ApiToken
 from plugins.agents.models import Agent, Contract, OldPart, Payment, Seller, Statement, StatementLine
 from plugins.products.models import Item, Model
+from plugins.tools import models as tools
 from plugins.warranty.models import Invoice, PartPrice, Quote, Receipt, Tariff, Term
 from tests.api_scene import API, Asker, token_of
 from tests.helpers import as_system
@@ -45,6 +46,23 @@ COLLECTIONS = {
     "statements": Statement,
     "old-parts": OldPart,
     "agents/agents": Agent,
+    "tools/applications": tools.Application,
+    "tools/care": tools.Service,
+    "tools/clearances": tools.Clearance,
+    "tools/count-lines": tools.CountLine,
+    "tools/counts": tools.Count,
+    "tools/deductions": tools.Deduction,
+    "tools/handovers": tools.Handover,
+    "tools/handover-answers": tools.Handover,
+    "tools/holders": tools.Party,
+    "tools/incidents": tools.Incident,
+    "tools/kinds": tools.Kind,
+    "tools/ledger": tools.Custody,
+    "tools/purchases": tools.Purchase,
+    "tools/reminders": tools.Reminder,
+    "tools/stock": tools.Stock,
+    "tools/stock-moves": tools.StockMove,
+    "tools/tools": tools.Tool,
 }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import product
 from typing import Any
 from urllib.parse import quote
@@ -44,7 +45,15 @@ from core.units.models import Stage, Unit
 from core.users.models import Position, SavedView, User, UserPosition
 from core.users.permissions import all_permissions
 from plugins.agents.models import Agent, Contact, Order, Payment, Statement, StatementLine
-from plugins.tools.models import Application, Tool
+from plugins.tools.models import (
+    Application,
+    Clearance,
+    Permit,
+    Purchase,
+    PurchaseLine,
+    Stock,
+    Tool,
+)
 from tests.casework import INTAKE, make_office
 from tests.helpers import as_system, in_scope, login, make_unit, make_user, switch_on
 
@@ -97,13 +106,19 @@ OF_ALL = {
 ROWS = {
     "agent_id": Agent,
     "application_id": Application,
+    "clearance_id": Clearance,
     "contact_id": Contact,
     "line_id": StatementLine,
     "order_id": Order,
     "payment_id": Payment,
+    "permit_id": Permit,
+    "purchase_id": Purchase,
     "statement_id": Statement,
+    "stock_id": Stock,
     "tool_id": Tool,
 }
+# Where the same word in an address means another row: the beginning of the endpoint, the part, its model.
+MEANS = (("tools.purchase_", "line_id", PurchaseLine),)
 BOOKKEEPING = ("core_user_session", "core_sign_in_try")
 BAD_IDS = ["1" + "0" * 30, "%00", "²", "abc", "-1", "0", "%ff", "..%2f..%2fetc", "9" * 5000]
 WORST = 3  # the first of them are tried on both databases
@@ -123,6 +138,7 @@ class Scene:
     stranger: User
     parts: dict[str, str] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
+    meant: dict[str, dict[str, str]] = field(default_factory=dict)  # parts that one endpoint reads otherwise
 
     def on_sqlite(self) -> bool:
         with as_system() as work:
@@ -139,7 +155,8 @@ class Scene:
         """Fill the parts of an address with ids of A's rows, or every id with ``bad``."""
         for name in rule.arguments - set(self.parts):
             pytest.fail(f"{rule.rule}: add a value for <{name}> to Scene.parts in {__file__}")
-        given = {n: bad if bad and n.endswith(("_id", "serial")) else v for n, v in self.parts.items()}
+        parts = self.parts | self.meant.get(rule.endpoint, {})
+        given = {n: bad if bad and n.endswith(("_id", "serial")) else v for n, v in parts.items()}
         return re.sub(r"<(?:\w+:)?(\w+)>", lambda m: given[m.group(1)], rule.rule)
 
     def given(self, rule: Rule, bad: str = "") -> dict[str, str]:
@@ -281,6 +298,7 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         for name, model in ROWS.items():
             row = work.scalars(_rows_of(model, scene.unit)).first() or _make_row(work, model, scene.unit)
             scene.parts[name] = str(row.id)
+        scene.meant = _meant(work, scene)
         held = work.scalars(select(UserPosition.id).where(UserPosition.user_id == scene.boss.id)).one()
         stage = work.scalars(select(Stage.id).where(Stage.unit_id == scene.unit.id)).one()
         notice = work.scalars(select(Notice.id)).first()
@@ -341,6 +359,17 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         "insist": "1",
         "go": "1",
     }
+
+
+def _meant(work: ScopedSession, scene: Scene) -> dict[str, dict[str, str]]:
+    """Return the parts of addresses that name another row than elsewhere, by endpoint."""
+    found: dict[str, dict[str, str]] = {}
+    for endpoint in {rule.endpoint for rule in scene.app.url_map.iter_rules()}:
+        for start, name, model in MEANS:
+            if endpoint.startswith(start):
+                row = work.scalars(_rows_of(model, scene.unit)).first() or _make_row(work, model, scene.unit)
+                found[endpoint] = {name: str(row.id)}
+    return found
 
 
 def _by_screens(client: FlaskClient) -> None:
@@ -408,7 +437,8 @@ def _some(column: Any) -> Any:
     kind = datetime if isinstance(column.type, UtcDateTime) else column.type.python_type
     if kind is str:
         return MARK[: getattr(column.type, "length", None)]
-    return {datetime: clock.now(), date: clock.now().date(), UUID: uuid7()}.get(kind) or kind()
+    usual = {datetime: clock.now(), date: clock.now().date(), UUID: uuid7(), Decimal: Decimal(1)}
+    return usual.get(kind) or kind()
 
 
 @contextmanager

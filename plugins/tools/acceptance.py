@@ -81,7 +81,7 @@ def accept(
         record, handover, lines = locked(seen.id)
         chosen = side or _missing(handover, word)
         _require_open(record, handover, chosen)
-        how = sides.voice(sides.party_of(handover, chosen), word)
+        how = sides.voice(sides.party_of(handover, chosen), word, chosen)
         sides.require_signature(record.unit_id, how, word)
         with session().begin_nested():
             left = refuse_some(record, lines, line_ids, refused or {})
@@ -108,7 +108,8 @@ def say(
         Refused: every reason at once. InvalidData: beside ``conditions`` or ``signature``.
     """
     at = clock.now()
-    _note_conditions(lines, conditions or {})
+    if side == TAKER:  # who brings it back does not say how it came back
+        _note_conditions(lines, conditions or {})
     last = sides.said(handover, TAKER if side == GIVER else GIVER) is not None
     against: list[Refusal] = []
     if side == TAKER or last:

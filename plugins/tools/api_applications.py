@@ -85,7 +85,7 @@ def _clearances() -> ApiResource:
         path="clearances",
         title=_l("Tool clearances"),
         model=Clearance,
-        permission=CLEAR,
+        permission=VIEW,
         write_permission=CLEAR,
         read={
             "id": "integer",

@@ -19,7 +19,7 @@ _TOOL = Field("tool", "text", _l("Tool"), max_length=200, help=_l("Its number, s
 # What one call says of a count: a tool found, a tool missing, or an amount of small parts.
 _SAID = (
     _TOOL,
-    Field("missing", "bool", _l("Missing")),
+    Field("missing", "bool", _l("Missing at the count")),
     *counts.LINE_FIELDS,
     Field("kind", "text", _l("Kind of tool"), max_length=80),
     Field("counted", "decimal", _l("Counted amount"), minimum=Decimal(0), maximum=counts.MOST_COUNTED),

@@ -12,7 +12,7 @@ from core.sdk import ApiResource, Record, User, fetch, session
 
 from . import incidents
 from .models import Deduction, Incident, Tool
-from .rights import KEEP, MONEY, VIEW
+from .rights import KEEP, VIEW, VIEW_MONEY
 
 _PLAIN = ("id", "kind", "breach", "happened_at", "where", "what", "injured", "secured", "cause", "judgement")
 _MORE = ("clause", "amount", "settlement", "agreed_at")
@@ -81,7 +81,7 @@ def _deductions() -> ApiResource:
         path="deductions",
         title=_l("Deductions from pay"),
         model=Deduction,
-        permission=MONEY,
+        permission=VIEW_MONEY,
         read={
             "id": "integer",
             "incident": "string",

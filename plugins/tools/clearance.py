@@ -73,7 +73,7 @@ NEVER_BLOCKED = _l(
 )
 FIELDS = (
     Field("kind", "choice", _l("Kind of clearance"), True, values.CLEARANCE_KINDS, default=values.LEAVER),
-    Field("user_id", "user", _l("Person"), True),
+    Field("user_id", "user", _l("Employee"), True),
     Field("last_day", "date", _l("Last day there"), True, help=_l("In the company, or in the post")),
     Field("successor_id", "user", _l("Successor"), help=_l("Who takes the tools over, if anybody")),
     Field("note", "long", _l("Note"), max_length=1000),
@@ -260,7 +260,7 @@ FACT_KINDS = (
 TRANSITIONS = (
     Transition(
         "settle",
-        _l("Clear"),
+        _l("Settle the clearance"),
         _OPEN,
         values.SETTLED,
         CLEAR,

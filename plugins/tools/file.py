@@ -64,7 +64,7 @@ ACTIVE = Field("active", "bool", _l("In use"), default=True)
 KIND_FIELDS = (
     Field("name", "text", _l("Name"), True, max_length=80),
     Field("name_en", "text", _l("Name in English"), max_length=80),
-    Field("code", "text", _l("Number"), max_length=30, help=_l("Leave empty to draw one")),
+    Field("code", "text", _l("Code"), max_length=30, help=_l("Leave empty to draw one")),
     Field("category", "choice", _l("Category"), True, values.CATEGORIES, default=values.COMMON),
     Field("measure", "text", _l("Counted in"), max_length=10, help=_l("Such as piece, roll, pair")),
     Field(

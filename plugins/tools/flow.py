@@ -9,7 +9,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from core.sdk import FactKind, Field, State, Step, Transition, make_workflow
+from core.sdk import FactKind, Field, Guard, State, Step, Transition, make_workflow
 
 from . import care, outings, values
 from .rights import DECIDE, KEEP
@@ -58,7 +58,7 @@ FACT_KINDS = (
     FactKind("found", _l("Found again"), 75),
     FactKind("retired", _l("Retired"), 80),
     FactKind("disposed", _l("Disposed of"), 90),
-    FactKind("cancelled", _l("Cancelled"), 92),
+    FactKind("cancelled", _l("Entered by mistake"), 92),
 )
 _REASON = Field("reason", "long", _l("Reason"), True, max_length=500)
 _AT = Field("at", "moment", _l("When it happened"), help=_l("Leave empty for the present time"))
@@ -86,6 +86,25 @@ def _back(step: Step) -> None:
     step.detail.borrowed = step.detail.outside = False
 
 
+def _reserved(step: Step) -> Any:
+    from .handover_rows import open_of_tool  # hand-overs need the steps of this module
+
+    line = open_of_tool(step.record.id)
+    if line is None:
+        return None
+    return _l(
+        "%(tool)s is on hand-over %(number)s, which is still open",
+        tool=step.detail.code,
+        number=line.handover.record.number,
+    )
+
+
+def _moved(step: Step) -> Any:
+    """What was in somebody's hands has a history; it is retired, not entered by mistake."""
+    return _l("It was handed over before; retire it instead") if step.detail.custody_seq > 1 else None
+
+
+_FREE = Guard("reserved", _reserved)
 _LENT = {
     "fields": (Field("handover", "text", _l("Hand-over of tools"), max_length=60), _DUE),
     "kept": ("handover", "due_at"),
@@ -174,6 +193,7 @@ OWN_STEPS = (
             ),
             _REASON,
         ),
+        (_FREE,),
         kept=("why",),
         note="reason",
         weight=60,
@@ -186,6 +206,7 @@ OWN_STEPS = (
         DECIDE,
         "cancelled",
         (_REASON,),
+        (_FREE, Guard("moved", _moved)),
         note="reason",
         tone="danger",
         weight=90,

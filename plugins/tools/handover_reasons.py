@@ -22,7 +22,8 @@ BROKEN = (values.DAMAGED, values.INCOMPLETE)
 
 def against_offer(plan: Plan) -> list[Refusal]:
     """Return every reason against offering a plan."""
-    return [*reasons_against(plan, OFFER), *_reserved(plan), *_not_lenders(plan), *_short(plan)]
+    own = (*_reserved(plan), *_not_lenders(plan), *_opened(plan), *_short(plan))
+    return [*reasons_against(plan, OFFER), *own]
 
 
 def plan_of(
@@ -138,6 +139,17 @@ def _not_lenders(plan: Plan) -> list[Refusal]:
         )
         for tool in plan.tools
         if tool.id not in lent
+    ]
+
+
+def _opened(plan: Plan) -> list[Refusal]:
+    """An existing list is confirmed once: a tool that moved since it was entered goes out by an issue."""
+    if plan.kind != values.OPENING:
+        return []
+    return [
+        Refusal("opened", _l("%(tool)s was handed over before; give it out as usual", tool=tool.code))
+        for tool in plan.tools
+        if tool.custody_seq > 1
     ]
 
 

@@ -12,8 +12,9 @@ from decimal import Decimal
 from math import ceil
 from typing import Any
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
 from core.sdk import (
@@ -24,6 +25,7 @@ from core.sdk import (
     Record,
     RecordType,
     Refused,
+    accounts,
     answered_before,
     clean,
     clock,
@@ -55,7 +57,7 @@ from .handover_rows import (
     waiting_for,
     waiting_for_stores,
 )
-from .models import Application, Handover, HandoverLine, Kind, Party, Tool
+from .models import Application, Clearance, Custody, Handover, HandoverLine, Incident, Kind, Party, Tool
 from .plan import Plan
 from .refusing import refuse, withdraw
 from .rights import CLEAR, KEEP, OWN, VIEW
@@ -72,6 +74,7 @@ __all__ = [
     "open_lines",
     "open_of_tool",
     "refuse",
+    "still_going_on",
     "ticks_wanted",
     "waiting_for",
     "waiting_for_stores",
@@ -90,7 +93,7 @@ FIELDS = (
     Field("taker_id", "user", _l("Taken over by"), **_PARTY),
     Field("taker_user_id", "user", _l("Receiving person")),
     Field("due_at", "moment", _l("Back by")),
-    Field("purpose", "text", _l("Purpose"), max_length=300),
+    Field("purpose", "text", _l("Used for"), max_length=300),
     Field("application_id", "user", _l("Application")),
     Field("clearance_id", "user", _l("Clearance")),
     Field("incident_id", "user", _l("Incident")),
@@ -108,6 +111,21 @@ _CARRIES_OUT = {
     values.LOAN: (values.A_BORROW,),
     values.LEND: (values.A_LEND,),
 }
+
+
+def still_going_on(unit_id: int) -> list[str]:
+    """Say what speaks against switching the plugin off in a unit: open hand-overs, tools in people's hands."""
+    waiting = select(func.count()).select_from(Record)
+    waiting = waiting.where(Record.unit_id == unit_id, Record.type == CODE, Record.state == values.OFFERED)
+    out = select(func.count()).select_from(Custody).join(Party, Party.id == Custody.party_id)
+    out = out.where(Custody.unit_id == unit_id, Custody.ends_at.is_(None), Party.kind.in_(sides.PEOPLE))
+    open_ones, held = session().scalar(waiting) or 0, session().scalar(out) or 0
+    said = []
+    if open_ones:
+        said.append(_("%(count)d hand-overs of tools wait for an answer", count=open_ones))
+    if held:
+        said.append(_("%(count)d tools are in people's hands", count=held))
+    return said
 
 
 # --- offering ------------------------------------------------------------------------------------
@@ -131,6 +149,7 @@ def offer(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
         if before is not None:
             return fetch_handover(before["record"])
         ends = _ends(unit_id, given)
+        _check_papers(unit_id, given, ends[0])
         permission = _permission(unit_id, given["kind"], *ends, given["clearance_id"])
         record = _offer(_plan(unit_id, given, raw, ends), given, permission, raw)
         remember_answer(unit_id, key, {"record": record.id})
@@ -241,6 +260,25 @@ def _check_ends(kind: str, giver: Party, taker: Party) -> None:
         errors["taker_id"] = _l("Giver and receiver are the same")
     elif not taker.active:
         errors["taker_id"] = _l("This holder is out of use")
+    elif taker.kind == values.PERSON and taker.user_id not in {one.id for one in accounts.staff_of(taker.unit_id)}:
+        errors["taker_id"] = _l("This person does not work in the unit")
+    if errors:
+        raise InvalidData(errors)
+
+
+def _check_papers(unit_id: int, given: Mapping[str, Any], giver: Party) -> None:
+    """Pass if the clearance named is the giver's and open, and the incident named is one of the unit."""
+    errors: dict[str, Any] = {}
+    if given["clearance_id"] is not None:
+        theirs = Clearance.id == given["clearance_id"], Clearance.user_id == giver.user_id
+        still = Record.unit_id == unit_id, Record.state == values.OPEN
+        found = select(Clearance.id).join(Record, Record.id == Clearance.id).where(*theirs, *still)
+        if session().scalars(found).first() is None:
+            errors["clearance_id"] = _l("This is no open clearance of the giver")
+    if given["incident_id"] is not None:
+        mine = Incident.unit_id == unit_id, Incident.id == given["incident_id"]
+        if session().scalars(select(Incident.id).where(*mine)).first() is None:
+            errors["incident_id"] = _l("There is no such incident here")
     if errors:
         raise InvalidData(errors)
 

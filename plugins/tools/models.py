@@ -24,8 +24,8 @@ from core.sdk import Base, BigId, Json, Record, UnitScoped, User, UtcDateTime
 
 from . import values
 
-_TOOL, _PERSON, _PLACE, _KIND, _PARTY = _l("Tool"), _l("Person"), _l("Place"), _l("Kind of tool"), _l("Held by")
-_NUMBER, _NAME, _NOTE, _STATE, _ACTIVE = _l("Number"), _l("Name"), _l("Note"), _l("State"), _l("In use")
+_TOOL, _PERSON, _PLACE, _KIND, _PARTY = _l("Tool"), _l("Employee"), _l("Place"), _l("Kind of tool"), _l("Held by")
+_NAME, _NOTE, _STATE, _ACTIVE = _l("Name"), _l("Note"), _l("State"), _l("In use")
 _PRICE, _QUANTITY, _REASON, _AMOUNT = _l("Price"), _l("Quantity"), _l("Reason"), _l("Amount")
 _DETAIL = (["id", "unit_id"], ["core_record.id", "core_record.unit_id"])
 
@@ -53,7 +53,7 @@ class Kind(UnitScoped, Base):
     __audit_label__ = "name"
     __audit_words__ = {
         "": _KIND,
-        "code": _NUMBER,
+        "code": _l("Code"),
         "name": _NAME,
         "category": (_l("Category"), values.CATEGORIES),
         "price": _PRICE,
@@ -199,7 +199,7 @@ class Permit(UnitScoped, Base):
         "": _l("Permit"),
         "user_id": _PERSON,
         "kind_id": _KIND,
-        "what": (_l("What for"), values.PERMITS),
+        "what": (_l("What it allows"), values.PERMITS),
         "starts_on": _l("Valid from"),
         "ends_on": _l("Valid until"),
         "basis": _l("Training or paper"),
@@ -244,7 +244,7 @@ class Tool(UnitScoped, Base):
     __audit_label__ = "code"
     __audit_words__ = {
         "": _TOOL,
-        "code": _NUMBER,
+        "code": _l("Tool number"),
         "kind_id": _KIND,
         "name": _NAME,
         "model": _l("Brand and model"),
@@ -360,7 +360,7 @@ class Handover(UnitScoped, Base):
         "giver_id": _l("Giver"),
         "taker_id": _l("Taken over by"),
         "due_at": _l("Back by"),
-        "purpose": _l("Purpose"),
+        "purpose": _l("Used for"),
     }
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
@@ -508,7 +508,7 @@ class Application(UnitScoped, Base):
     __audited__ = True
     __audit_words__ = {
         "": _l("Application"),
-        "kind": (_l("What for"), values.APPLICATION_KINDS),
+        "kind": (_l("What is applied for"), values.APPLICATION_KINDS),
         "user_id": _PERSON,
         "kind_id": _KIND,
         "quantity": _QUANTITY,
@@ -673,7 +673,7 @@ class Count(UnitScoped, Base):
     __audit_words__ = {
         "": _l("Count"),
         "party_id": _PARTY,
-        "keeper_by": _l("Counted by"),
+        "keeper_by": _l("Counted and signed by"),
         "manager_by": _l("Checked by"),
     }
     __table_args__ = (

@@ -133,7 +133,7 @@ def _spell(one: Custody, names: Mapping[int, Any]) -> dict[str, Any]:
         "holder": names.get(one.party_id, ""),
         "starts_at": one.starts_at,
         "ends_at": one.ends_at,
-        "how": label_of(values.HANDOVER_KINDS, one.how) if one.how else _l("Registered"),
+        "how": label_of(values.HANDOVER_KINDS, one.how) if one.how else _l("By registration"),
         "url": page_url("record.page", record_id=one.handover_id) if one.handover_id else "",
     }
 

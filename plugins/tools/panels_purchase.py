@@ -42,7 +42,7 @@ def of_record(record: Record) -> list[Panel]:
         "plan_url": page_url("record.page", record_id=plan.id) if plan is not None else "",
         "draft_url": url_for("tools.application_purchase", application_id=record.id) if plan is None else "",
     }
-    return [Panel("purchase", _l("Purchase"), "tools/purchase_of_application.html", context, 30)]
+    return [Panel("purchase", _l("Purchase of tools"), "tools/purchase_of_application.html", context, 30)]
 
 
 def context_of(record: Record, detail: Purchase) -> dict[str, Any]:

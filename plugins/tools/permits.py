@@ -29,9 +29,9 @@ from .models import Permit
 from .rights import DECIDE, KEEP
 
 FIELDS = (
-    Field("user_id", "text", _l("Person"), True, max_length=60),
+    Field("user_id", "text", _l("Employee"), True, max_length=60),
     Field("kind_id", "text", _l("Kind of tool"), True, max_length=80),
-    Field("what", "choice", _l("What for"), True, values.PERMITS, default=values.USE_PERMIT),
+    Field("what", "choice", _l("What it allows"), True, values.PERMITS, default=values.USE_PERMIT),
     Field("starts_on", "date", _l("Valid from"), help=_l("Leave empty for today")),
     Field("ends_on", "date", _l("Valid until"), help=_l("Leave empty for a permit without an end")),
     Field(

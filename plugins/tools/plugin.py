@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from core.hookspecs import hookimpl
@@ -57,6 +58,7 @@ from . import (
     prints_labels,
     prints_more,
     purchase,
+    refusing,
     reminders,
     rights,
     rules_buying,
@@ -130,6 +132,7 @@ def permissions() -> list[Permission]:
             (*KEEPERS, "engineering", "repair_centre", "production", "service_leader", "dept_manager"),
         ),
         Permission(rights.MONEY, _l("Enter how compensation is settled"), MENU, ("finance",)),
+        Permission(rights.VIEW_MONEY, _l("See deductions from pay"), MENU, ("finance",)),
         Permission(
             rights.CLEAR,
             _l("Clear people who leave or change post"),
@@ -234,10 +237,17 @@ def unit_enabled(unit: Unit) -> None:
 
 
 @hookimpl
+def unit_disabling(unit: Unit) -> list[Blocker]:
+    return [Blocker(text) for text in handovers.still_going_on(unit.id)]
+
+
+@hookimpl
 def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) -> None:
     incidents.after_step(record, transition, facts)
     if record.type == file.TYPE.code:
         care.after_step(record, transition, facts)
+        if transition == "lose":
+            refusing.leave(record.id, str(_("The tool was reported lost")))
     purchase.after_step(record, transition)
 
 

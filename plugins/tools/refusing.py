@@ -7,6 +7,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from core.sdk import (
     Fact,
@@ -18,6 +19,7 @@ from core.sdk import (
     answered_before,
     current_scope,
     label_of,
+    lock,
     may,
     notify,
     perform,
@@ -27,7 +29,7 @@ from core.sdk import (
 )
 
 from . import sides, values
-from .handover_rows import fetch_handover, locked
+from .handover_rows import fetch_handover, locked, open_of_tool
 from .models import Handover, HandoverLine
 from .rights import CLEAR, KEEP
 from .sides import GIVER, TAKER, Word
@@ -82,6 +84,22 @@ def withdraw(record_id: object, reason: str) -> Record:
         perform(record.id, "withdraw", {"reason": reason}, permitted=True)
         _tell(record, handover, "tools.withdrawn", reason)
         return record
+
+
+def leave(tool_id: int, reason: str) -> None:
+    """Take a tool that is gone off the open hand-over it stands on: its line is refused, the others wait on.
+
+    The tool's record is locked by the step that follows from; whoever accepts waits for it.
+    """
+    line = open_of_tool(tool_id)
+    if line is None:
+        return
+    record = lock(line.handover_id)
+    mine = HandoverLine.handover_id == record.id, HandoverLine.state == values.OPEN_LINE
+    wanted = select(HandoverLine).where(*mine).options(joinedload(HandoverLine.handover))
+    lines = session().scalars(wanted.execution_options(populate_existing=True)).all()
+    gone = [one.id for one in lines if one.tool_id == tool_id]
+    refuse_some(record, lines, None, dict.fromkeys(gone, reason))
 
 
 def _reason(text: str) -> str:

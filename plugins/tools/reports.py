@@ -361,7 +361,7 @@ PURCHASES = Report(
         ReportColumn("supplier", _l("Supplier")),
         ReportColumn("ordered_on", _l("Ordered on"), "date"),
         ReportColumn("quantity", _l("Quantity"), "number", total=True),
-        ReportColumn("received", _l("Received"), "number", total=True),
+        ReportColumn("received", _l("Quantity received"), "number", total=True),
         ReportColumn("amount", _l("Planned (yuan)"), "money", total=True),
         ReportColumn("came", _l("Of it received (yuan)"), "money", total=True),
     ),

@@ -6,3 +6,5 @@ VIEW, OWN = "tools.view", "tools.own"
 KEEP, BUY, DECIDE = "tools.keep", "tools.buy", "tools.decide"
 # Maintain and calibrate; compensation and deductions from pay; clearance of leavers.
 MAINTAIN, MONEY, CLEAR = "tools.maintain", "tools.money", "tools.clear"
+# See what was deducted from whose pay: reading only, so that a token that reads may hold it.
+VIEW_MONEY = "tools.view_money"

@@ -2,7 +2,7 @@
 
 What a tool costs is worked out in ``compensation`` and put before the clause's position and the person in
 ``judging``: one clause at a time, so nobody pays twice for the same tool. A breach is answered by one penalty
-proposal: of R32-6.2 where somebody lent privately and it holds, else of R33-10.1.
+proposal: of R32-6.2 where somebody lent privately and it holds, else of R33-10.1, which also answers late returns.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from .rules_custody import gate
 
 _FAULTS = frozenset({values.DEFECT, values.DAMAGE})
 _INCIDENT = _l("Incident")
-# Whose amount the clause leaves open: decided case by case, with the reason. Nothing but a judgement brings them.
-_BREACHES: tuple[Rule, ...] = tuple(
-    PenaltyRule(clause=one, broken=()) for one in (judging.LENDING, judging.BREACHES)
+# The texts punish a late return as any other breach (R33-10): where both hold, it is proposed by itself.
+LATE_RETURN = ("R33-4.2", "R33-6.2")
+# Whose amount the clause leaves open: decided case by case, with the reason. Private lending is found by a judgement.
+_BREACHES: tuple[Rule, ...] = (
+    PenaltyRule(clause=judging.LENDING, broken=()),
+    PenaltyRule(clause=judging.BREACHES, broken=LATE_RETURN),
 )
 _COMPENSATION: tuple[Rule, ...] = tuple(
     ServiceRule(

@@ -93,7 +93,7 @@ APPLICATIONS = ListSpec(
     columns=(
         ListColumn("number", _l("Number"), lambda a: a.record.number, "code", link=record_url, card="title"),
         ListColumn("what", _l("Kind of application"), lambda a: applications.kind_words(a.kind)),
-        ListColumn("user", _l("Person"), lambda a: a.user.name),
+        ListColumn("user", _l("Employee"), lambda a: a.user.name),
         ListColumn("kind", _l("Kind of tool"), lambda a: a.kind_of_tool.name),
         ListColumn(
             "state",
@@ -165,7 +165,7 @@ CLEARANCES = ListSpec(
     base=_clearances,
     columns=(
         ListColumn("number", _l("Number"), lambda c: c.record.number, "code", link=sheet_url, card="title"),
-        ListColumn("user", _l("Person"), lambda c: c.user.name),
+        ListColumn("user", _l("Employee"), lambda c: c.user.name),
         ListColumn("kind", _l("Kind of clearance"), lambda c: label_of(values.CLEARANCE_KINDS, c.kind)),
         ListColumn("last_day", _l("Last day there"), lambda c: c.last_day, "date"),
         ListColumn(

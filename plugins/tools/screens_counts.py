@@ -153,7 +153,7 @@ CARE = ListSpec(
     base=_services,
     columns=(
         ListColumn(
-            "tool", _l("Number"), lambda s: s.tool.code, "code", link=lambda s: _tool_url(s.tool), card="title"
+            "tool", _l("Tool number"), lambda s: s.tool.code, "code", link=lambda s: _tool_url(s.tool), card="title"
         ),
         ListColumn("name", _l("Tool"), lambda s: s.tool.name),
         ListColumn("what", _l("What was done to it"), lambda s: label_of(values.SERVICES, s.what)),

@@ -98,7 +98,7 @@ PEOPLE = ListSpec(
     model=Party,
     base=_people,
     columns=(
-        ListColumn("name", _l("Person"), party_name, link=card_url, card="title"),
+        ListColumn("name", _l("Employee"), party_name, link=card_url, card="title"),
         ListColumn("held", _l("Tools held"), _held, "number"),
         ListColumn("late", _l("Not back in time"), _late, "number"),
     ),

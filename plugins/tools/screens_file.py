@@ -332,7 +332,7 @@ KINDS = ListSpec(
     model=Kind,
     columns=(
         ListColumn("name", _l("Name"), file.kind_label, link=lambda k: _details("tools_kind", k), card="title"),
-        ListColumn("code", _l("Number"), lambda k: k.code, "code"),
+        ListColumn("code", _l("Code"), lambda k: k.code, "code"),
         ListColumn("category", _l("Category"), lambda k: label_of(values.CATEGORIES, k.category)),
         ListColumn("price", _l("Usual price (yuan)"), lambda k: k.price, "money"),
         ListColumn("life", _l("Service life (months)"), lambda k: k.life_months, "number"),
@@ -690,17 +690,17 @@ PERMITS = ListSpec(
     base=_permits,
     columns=(
         ListColumn(
-            "user", _l("Person"), lambda p: p.user.name, link=lambda p: _details("tools_permit", p), card="title"
+            "user", _l("Employee"), lambda p: p.user.name, link=lambda p: _details("tools_permit", p), card="title"
         ),
         ListColumn("kind", _l("Kind of tool"), lambda p: file.kind_label(p.kind)),
-        ListColumn("what", _l("What for"), lambda p: label_of(values.PERMITS, p.what)),
+        ListColumn("what", _l("What it allows"), lambda p: label_of(values.PERMITS, p.what)),
         ListColumn("starts_on", _l("Valid from"), lambda p: p.starts_on, "date"),
         ListColumn("ends_on", _l("Valid until"), lambda p: p.ends_on, "date"),
         ListColumn("state", _l("State"), lambda p: permit_badge(p, _today()), "badge", card="badge"),
         ListColumn("basis", _l("Training or paper"), lambda p: p.basis, card="hide"),
     ),
     orderings=(Ordering("newest", _l("Newest first"), (Permit.id,)),),
-    filters=(Filter("what", _l("What for"), "choice", among(Permit.what), values.PERMITS),),
+    filters=(Filter("what", _l("What it allows"), "choice", among(Permit.what), values.PERMITS),),
     quick=(QuickFilter("valid", _l("Valid"), _valid),),
     search=_permits_of,
     search_hint=_l("Person or kind"),
@@ -736,9 +736,9 @@ class PermitView(UnitModelView):
 
     def details(self, row: Any) -> dict[str, Any]:
         facts = [
-            (_l("Person"), row.user.name),
+            (_l("Employee"), row.user.name),
             (_l("Kind of tool"), file.kind_label(row.kind)),
-            (_l("What for"), label_of(values.PERMITS, row.what)),
+            (_l("What it allows"), label_of(values.PERMITS, row.what)),
             (_l("Valid from"), row.starts_on),
             (_l("Valid until"), row.ends_on),
             (_l("Training or paper"), row.basis),

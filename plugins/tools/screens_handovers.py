@@ -120,10 +120,10 @@ HANDOVERS = ListSpec(
         ListColumn("giver", _l("Giver"), lambda h: _names(h).get(h.giver_id, "")),
         ListColumn("taker", _l("Taken over by"), lambda h: _names(h).get(h.taker_id, "")),
         ListColumn("lines", _l("Lines"), lambda h: h.lines_count, "number"),
-        ListColumn("waits", _l("Waits for"), waits_for),
+        ListColumn("waits", _l("Whose yes is missing"), waits_for),
         ListColumn("offered", _l("Offered at"), lambda h: h.record.received_at, "moment"),
         ListColumn("due", _l("Back by"), lambda h: h.due_at, "moment", card="hide"),
-        ListColumn("purpose", _l("Purpose"), lambda h: h.purpose, card="hide", visible=False),
+        ListColumn("purpose", _l("Used for"), lambda h: h.purpose, card="hide", visible=False),
     ),
     orderings=(
         Ordering("newest", _l("Newest first"), (Handover.id,)),
@@ -136,7 +136,7 @@ HANDOVERS = ListSpec(
         Filter("period", _l("Offered at"), "dates", between(Record.received_at)),
     ),
     quick=(
-        QuickFilter("waiting", _l("Waiting"), lambda s, _c: s.where(Record.state == values.OFFERED)),
+        QuickFilter("waiting", _l("Waiting for an answer"), lambda s, _c: s.where(Record.state == values.OFFERED)),
         QuickFilter("mine", _l("Mine"), _mine),
         QuickFilter("done", _l("Handed over"), lambda s, _c: s.where(Record.state == values.DONE)),
     ),
@@ -181,7 +181,7 @@ def _note_holders(rows: Sequence[Any]) -> None:
 
 def how_text(row: Custody) -> Any:
     """Say by what kind of hand-over a spell began."""
-    return label_of(values.HANDOVER_KINDS, row.how) if row.how else _l("Registered")
+    return label_of(values.HANDOVER_KINDS, row.how) if row.how else _l("By registration")
 
 
 def _is_now(row: Custody) -> tuple[Any, str] | None:
@@ -232,9 +232,9 @@ LEDGER = ListSpec(
         ListColumn("kind", _l("Kind of tool"), lambda c: file.kind_label(c.tool.kind), card="hide"),
         ListColumn("party", _l("Held by"), lambda c: _names(c).get(c.party_id, "")),
         ListColumn("now", "", _is_now, "badge", card="badge", export=lambda c: str((_is_now(c) or ("",))[0])),
-        ListColumn("starts", _l("From"), lambda c: c.starts_at, "moment"),
+        ListColumn("starts", _l("Since"), lambda c: c.starts_at, "moment"),
         ListColumn("ends", _l("Until"), lambda c: c.ends_at, "moment"),
-        ListColumn("how", _l("By"), how_text, export=lambda c: str(how_text(c))),
+        ListColumn("how", _l("How it came"), how_text, export=lambda c: str(how_text(c))),
         ListColumn("seq", _l("Move no."), lambda c: c.seq, "number", card="hide", visible=False),
     ),
     orderings=(
@@ -246,7 +246,7 @@ LEDGER = ListSpec(
         Filter("party", _l("Held by"), "text", _of_party),
         Filter("party_kind", _l("Kind of holder"), "choice", _of_party_kind, values.PARTY_KINDS),
         Filter("kind", _l("Kind of tool"), "choice", _of_kind, _kind_choices),
-        Filter("how", _l("By"), "choice", among(Custody.how), values.HANDOVER_KINDS),
+        Filter("how", _l("How it came"), "choice", among(Custody.how), values.HANDOVER_KINDS),
         Filter("period", _l("Began"), "dates", between(Custody.starts_at)),
     ),
     quick=(

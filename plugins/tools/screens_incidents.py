@@ -24,7 +24,7 @@ from core.sdk_web import (
 
 from . import incident_flow, values
 from .models import Deduction, Incident, Tool
-from .rights import MONEY, VIEW
+from .rights import VIEW, VIEW_MONEY
 
 PLUGIN = "tools"
 CODE = "tools_incident"
@@ -155,7 +155,7 @@ DEDUCTIONS = ListSpec(
     ),
     columns=(
         ListColumn("month", _l("Month"), lambda d: d.month, card="title"),
-        ListColumn("person", _l("Person"), lambda d: d.user.name),
+        ListColumn("person", _l("Employee"), lambda d: d.user.name),
         ListColumn("amount", _l("Amount"), lambda d: d.amount, "money"),
         ListColumn(
             "incident",
@@ -174,7 +174,7 @@ DEDUCTIONS = ListSpec(
     ),
     filters=(
         Filter("month", _l("Month"), "text", lambda s, text, _c: s.where(Deduction.month == normalise(text))),
-        Filter("person", _l("Person"), "text", _of_person(Deduction.user_id)),
+        Filter("person", _l("Employee"), "text", _of_person(Deduction.user_id)),
     ),
     empty=_l("Nothing was deducted from pay."),
 )
@@ -184,8 +184,8 @@ class DeductionScreen(ListScreen):
     """Deductions from pay (工资扣款), for those who handle money."""
 
     plugin = PLUGIN
-    permission = MONEY
-    export_permission = MONEY
+    permission = VIEW_MONEY
+    export_permission = VIEW_MONEY
     icon = "list"
 
     def list_spec(self) -> ListSpec:

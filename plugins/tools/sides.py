@@ -68,8 +68,8 @@ def said(handover: Handover, side: str) -> Any:
     return handover.giver_at if side == GIVER else handover.taker_at
 
 
-def voice(party: Party, word: Word) -> Voice:
-    """Return who speaks for a party now.
+def voice(party: Party, word: Word, side: str = "") -> Voice:
+    """Return who speaks for a party now; as the receiver (``side``) nobody does for a person who left.
 
     Raises:
         NotAllowed: a store, or a paper of people outside, without ``KEEP``.
@@ -82,7 +82,7 @@ def voice(party: Party, word: Word) -> Voice:
         return Voice(actor, OWN_DEVICE)
     if party.kind in PEOPLE and word.means != ON_PAPER:
         return _of_person(party, word, actor)
-    if party.kind == values.PERSON and not has_left(party):
+    if party.kind == values.PERSON and (side == TAKER or not has_left(party)):
         raise Refused([_not_yours(party)])
     require(KEEP, party.unit_id)
     if not word.paper.strip():
@@ -132,11 +132,11 @@ def keep_signature(record: Record, side: str, text: str) -> int | None:
     if not text:
         return None
     try:
-        drawn = read_signature(text)
+        name = f"{side}-{clock.now():%Y%m%d-%H%M%S}.png"
+        kept = keep_file(name, io.BytesIO(read_signature(text)))
     except InvalidData:
         raise InvalidData({"signature": _l("Please sign in the box")}) from None
-    name = f"{side}-{clock.now():%Y%m%d-%H%M%S}.png"
-    return put_file(record, keep_file(name, io.BytesIO(drawn)), kind="signature").id
+    return put_file(record, kept, kind="signature").id
 
 
 def speaks_for(party: Party, user_id: int | None) -> bool:

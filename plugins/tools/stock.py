@@ -51,7 +51,7 @@ USE_FIELDS = (_PARTY, _KIND, Field("quantity", "decimal", _l("Quantity"), True, 
 COUNT_FIELDS = (
     _PARTY,
     _KIND,
-    Field("counted", "decimal", _l("Counted"), True, minimum=Decimal(0), maximum=MOST),
+    Field("counted", "decimal", _l("Quantity counted"), True, minimum=Decimal(0), maximum=MOST),
     _NOTE,
 )
 

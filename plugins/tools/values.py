@@ -97,16 +97,16 @@ HANDOVER_STATES = (
 OPEN_LINE, ACCEPTED_LINE, REFUSED_LINE = "open", "accepted", "refused"
 LINE_STATES = (
     (OPEN_LINE, _l("Not answered yet")),
-    (ACCEPTED_LINE, _l("Accepted")),
+    (ACCEPTED_LINE, _l("Taken over")),
     (REFUSED_LINE, _l("Refused")),
     (WITHDRAWN, _l("Withdrawn")),
 )
 # How a side said yes: signed in on their own device, by PIN on the keeper's device, on paper (people outside).
 OWN_DEVICE, BY_PIN, ON_PAPER = "own", "pin", "paper"
 MEANS = (
-    (OWN_DEVICE, _l("Signed in")),
+    (OWN_DEVICE, _l("Said so themselves, signed in")),
     (BY_PIN, _l("With PIN on the keeper's device")),
-    (ON_PAPER, _l("On paper")),
+    (ON_PAPER, _l("Signed on paper")),
 )
 SOUND, WORN, DAMAGED, INCOMPLETE = "sound", "worn", "damaged", "incomplete"
 CONDITIONS = (
@@ -187,7 +187,7 @@ EXPECTED, FOUND, MISSING, EXTRA, MOVED = "expected", "found", "missing", "extra"
 COUNT_RESULTS = (
     (EXPECTED, _l("Not counted yet")),
     (FOUND, _l("Found")),
-    (MISSING, _l("Missing")),
+    (MISSING, _l("Missing at the count")),
     (EXTRA, _l("Not expected here")),
     (MOVED, _l("Handed over meanwhile")),
 )
@@ -195,7 +195,7 @@ COUNTING, COUNTED = "counting", "counted"
 COUNT_STATES = (
     (COUNTING, _l("Being counted")),
     (COUNTED, _l("Waiting for the second signature")),
-    (CLOSED, _l("Closed")),
+    (CLOSED, _l("Count finished")),
     (CANCELLED, _l("Count cancelled")),
 )
 MAINTENANCE, CALIBRATION, OVERHAUL, REPAIR_DONE = "maintenance", "calibration", "overhaul", "repair"
@@ -211,7 +211,7 @@ PURCHASE_STATES = (
     (PRICED, _l("Prices checked")),
     (APPROVED, _l("Purchase approved")),
     (ORDERED, _l("Ordered")),
-    (RECEIVED, _l("Received")),
+    (RECEIVED, _l("Goods received")),
     (CANCELLED, _l("Purchase cancelled")),
 )
 BY_NEED, YEARLY, MONTHLY = "need", "yearly", "monthly"

@@ -89,7 +89,7 @@ def test_a_plan_from_the_form_to_the_receipt(desk: Desk) -> None:
     assert [one.serial for one in shop.tools_of(kind)] == ["A1", "A2"]
     assert shop.state(plan) == values.RECEIVED
     listed = desk.get(PLANS + "/")
-    assert "测距仪" in listed and "Received" in listed
+    assert "测距仪" in listed and "Goods received" in listed
     assert "测距仪" not in desk.get(f"{PLANS}/?quick=to_come")
 
 
