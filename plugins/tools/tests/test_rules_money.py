@@ -90,9 +90,27 @@ def test_a_breach_brings_one_proposal(place: Place) -> None:
 
 
 @pytest.mark.clause("R33-4.2", "R33-6.2", "R33-10.1")
-def test_being_late_alone_punishes_nobody(place: Place) -> None:
-    """A late return is judged by people; no clause proposes a penalty by itself."""
+@pytest.mark.parametrize(("kind", "clause"), [(values.USE, "R33-4.2"), (values.LOAN, "R33-6.2")])
+def test_who_brings_a_tool_back_late_gets_one_proposal_without_an_amount(
+    place: Place, kind: str, clause: str
+) -> None:
+    """R33-10.1 leaves the amount to whoever decides; in time, or with the clause off, there is no proposal."""
     place.with_clauses("R33-4.2", "R33-6.2")
+    late, punctual = place.tool(), place.tool()
+    place.hand(kind, place.store, place.person(place.ann), [late, punctual])
+    place.later(hours=2)
+    place.bring_back(place.ann, punctual)
+    place.later(days=3)
+    place.bring_back(place.ann, late)
+    (made,) = place.all(select(Penalty))
+    assert (made.record_id, made.clause, made.broken, made.user_id) == (late, "R33-10.1", clause, place.ann.id)
+    assert (made.amount, made.least, made.most, made.state) == (None, None, None, "proposed")
+
+
+@pytest.mark.clause("R33-10.1")
+def test_with_the_clause_off_being_late_costs_nothing(place: Place) -> None:
+    place.with_clauses("R33-6.2")
+    place.without("R33-10.1")
     tool = place.tool()
     place.hand(values.LOAN, place.store, place.person(place.ann), [tool])
     place.later(days=3)
