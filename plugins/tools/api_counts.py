@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from core.sdk import ApiResource, Choices, Field, InvalidData, Record, session
 
-from . import care, counts, file, parties, values
+from . import care, counts, file, kinds, parties, values
 from .models import Count, CountLine, Kind, Party, Service, Tool
 from .rights import KEEP, MAINTAIN, VIEW
 
@@ -65,7 +65,7 @@ def _counts() -> ApiResource:
 def _say(row: Count, given: Mapping[str, Any]) -> Count:
     """Enter a tool as found or missing, or an amount of small parts."""
     if given.get("kind"):
-        kind = file.find_kind(row.unit_id, given["kind"])
+        kind = kinds.find_kind(row.unit_id, given["kind"])
         if kind is None:
             raise InvalidData({"kind": _l("There is no such kind of tool")})
         counts.count_parts(row.id, {**given, "kind": kind.id})

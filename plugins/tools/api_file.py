@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from core.sdk import ApiResource, Record, session
 
-from . import custody, file, parties
+from . import custody, file, forms, kinds, parties
 from .models import Kind, Party, Place, Tool
 from .rights import KEEP, VIEW
 
@@ -70,8 +70,8 @@ def _kinds() -> ApiResource:
         },
         show=lambda rows: [_plain(row, KIND_NAMES) | {"price": _money(row.price)} for row in rows],
         filters={"code": Kind.code, "name": Kind.name, "category": Kind.category, "active": Kind.active},
-        fields=(*file.KIND_FIELDS, file.ACTIVE),
-        create=lambda unit_id, given: file.save_kind(unit_id, {**given, "active": True}),
+        fields=(*kinds.KIND_FIELDS, forms.ACTIVE),
+        create=lambda unit_id, given: kinds.save_kind(unit_id, {**given, "active": True}),
         change=_change_kind,
     )
 
@@ -85,8 +85,8 @@ def _money(amount: Any) -> str | None:
 
 
 def _change_kind(row: Kind, given: Mapping[str, Any]) -> Kind:
-    held = {one.name: getattr(row, one.name) for one in (*file.KIND_FIELDS, file.ACTIVE)}
-    return file.save_kind(row.unit_id, {**held, **given}, row)
+    held = {one.name: getattr(row, one.name) for one in (*kinds.KIND_FIELDS, forms.ACTIVE)}
+    return kinds.save_kind(row.unit_id, {**held, **given}, row)
 
 
 def _tools() -> ApiResource:

@@ -55,7 +55,7 @@ from core.sdk import (
     unit_facts,
 )
 
-from . import custody, file, flow, notices, parties, values
+from . import custody, file, flow, kinds, notices, parties, values
 from .models import Application, Kind, Party, Tool
 from .rights import DECIDE, KEEP, OWN, VIEW
 from .values import A_ADDITIONAL, A_BORROW, A_LEND, A_NEW, A_REPLACE, A_TAKE_OUT, A_WEAR_PART
@@ -321,7 +321,7 @@ def _tool(unit_id: int, given: object) -> Tool | None:
 def _kind(unit_id: int, text: str | None, tool: Tool | None) -> Kind:
     if tool is not None:
         return tool.kind
-    found = file.find_kind(unit_id, text)
+    found = kinds.find_kind(unit_id, text)
     if found is None:
         raise InvalidData({"kind_id": _l("There is no such kind of tool")})
     if not found.active:

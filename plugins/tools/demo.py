@@ -36,7 +36,9 @@ from . import (
     custody,
     file,
     handovers,
+    holders,
     incidents,
+    kinds,
     parties,
     permits,
     purchase,
@@ -138,14 +140,14 @@ class _Story:
     def furnish(self) -> None:
         """Two stores with places and tools, small parts, permits, people outside."""
         first = parties.stores(self.unit_id)[0]
-        self.store = file.save_store(self.unit_id, {"name": first.name, "user_id": str(self.keeper)}, first).id
+        self.store = holders.save_store(self.unit_id, {"name": first.name, "user_id": str(self.keeper)}, first).id
         raw = {"name": _SECOND_STORE, "user_id": str(self.second_keeper)}
-        self.second = file.save_store(self.unit_id, raw).id
+        self.second = holders.save_store(self.unit_id, raw).id
         for name in ("A区一层", "A区二层", "B区工具柜"):
-            file.save_place(self.unit_id, {"store": str(self.store), "name": name})
+            holders.save_place(self.unit_id, {"store": str(self.store), "name": name})
         signs = next(iter(_people(self.unit_id, self.play, ("production",))), self.others[-1])
-        file.save_department(self.unit_id, {"name": _DEPARTMENT, "user_id": str(signs)})
-        file.save_repairer(self.unit_id, {"name": _REPAIRER, "contact": "0571-85600066"})
+        holders.save_department(self.unit_id, {"name": _DEPARTMENT, "user_id": str(signs)})
+        holders.save_repairer(self.unit_id, {"name": _REPAIRER, "contact": "0571-85600066"})
         standard = session().scalars(select(Kind).where(Kind.unit_id == self.unit_id).order_by(Kind.id)).all()
         for kind in standard:
             kind.price = Decimal(_PRICES.get(kind.name, _USUAL))
@@ -155,7 +157,7 @@ class _Story:
                 self.register(kind, _OF_KIND)
         for name, category, price, count, more in _KINDS:
             raw = {"name": name, "category": category, "price": price, **more}
-            self.register(file.save_kind(self.unit_id, raw), count)
+            self.register(kinds.save_kind(self.unit_id, raw), count)
         self.permit()
 
     def start(self, kind: Kind) -> None:

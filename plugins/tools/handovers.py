@@ -44,7 +44,7 @@ from core.sdk import (
     unit_facts,
 )
 
-from . import applications, file, parties, sides, values
+from . import applications, file, holders, parties, sides, values
 from .acceptance import accept, say
 from .handover_flow import CODE, WORKFLOW, ticks_wanted
 from .handover_reasons import against_offer
@@ -162,7 +162,7 @@ def register(unit_id: int, raw: Mapping[str, Any]) -> Record:
     ends = {}
     for side, kinds in zip((GIVER, TAKER), values.ENDS[given["kind"]], strict=True):
         if values.STORE in kinds and given[f"{side}_user_id"] is None:
-            ends[f"{side}_id"] = file.find_store(unit_id, given["store"]).id
+            ends[f"{side}_id"] = holders.find_store(unit_id, given["store"]).id
     typed = {name: value for name, value in raw.items() if name not in ("store", "tools")}
     return offer(unit_id, {**typed, **ends, "tools": [one for one in given["tools"].splitlines() if one.strip()]})
 

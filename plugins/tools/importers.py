@@ -29,7 +29,7 @@ from core.sdk import (
     session,
 )
 
-from . import file, flow, handovers, parties, values
+from . import file, flow, forms, handovers, kinds, parties, values
 from .models import Kind, Party, Place, Tool
 from .rights import KEEP
 
@@ -91,8 +91,8 @@ class ToolImporter(Importer):
 
     def check_rows(self, unit_id: int, rows: Sequence[Row], memory: dict[str, Any]) -> list[Plan]:
         book = memory.get("book") or memory.setdefault("book", _read_book(unit_id))
-        book.codes = _on_file(unit_id, Tool.code, [file.tidy_code(row.values.get("code")) for row in rows])
-        book.serials = _on_file(unit_id, Tool.serial, [file.tidy_code(row.values.get("serial")) for row in rows])
+        book.codes = _on_file(unit_id, Tool.code, [forms.tidy_code(row.values.get("code")) for row in rows])
+        book.serials = _on_file(unit_id, Tool.serial, [forms.tidy_code(row.values.get("serial")) for row in rows])
         notes = memory.setdefault("notes", {})
         return [_plan(row, book, notes) for row in rows]
 
@@ -101,8 +101,8 @@ class ToolImporter(Importer):
         for plan in plans:
             given = dict(plan.values)
             holder, store_id = given.pop("holder"), given["store"]
-            if file.find_kind(unit_id, given["kind"]) is None:
-                file.save_kind(unit_id, {"name": given["kind"], "category": values.COMMON})
+            if kinds.find_kind(unit_id, given["kind"]) is None:
+                kinds.save_kind(unit_id, {"name": given["kind"], "category": values.COMMON})
             record = file.register_accepted(unit_id, given, str(_("Taken over from the existing list")))
             if holder:
                 opening.setdefault((int(store_id), holder), []).append(record.id)
@@ -155,21 +155,21 @@ def _read_book(unit_id: int) -> _Book:
     for kind in session().scalars(select(Kind).where(Kind.unit_id == unit_id)):
         for word in (kind.name_en, kind.name, kind.code):
             if word:
-                kinds[file.fold(word)] = (kind.name, kind.category, kind.active)
-                ids[file.fold(word)] = kind.id
-    stores = {file.fold(one.name): one.id for one in parties.stores(unit_id)}
+                kinds[forms.fold(word)] = (kind.name, kind.category, kind.active)
+                ids[forms.fold(word)] = kind.id
+    stores = {forms.fold(one.name): one.id for one in parties.stores(unit_id)}
     places: dict[int, dict[str, bool]] = {}
     for row in session().execute(select(Place.store_id, Place.name, Place.active).where(Place.unit_id == unit_id)):
-        places.setdefault(row.store_id, {})[file.fold(row.name)] = row.active
+        places.setdefault(row.store_id, {})[forms.fold(row.name)] = row.active
     people: dict[str, set[str]] = {}
     for user in accounts.staff_of(unit_id):
-        for word in {file.fold(user.name), file.fold(user.username)}:
+        for word in {forms.fold(user.name), forms.fold(user.username)}:
             people.setdefault(word, set()).add(f"{values.PERSON}:{user.id}")
     departments = select(Party.id, Party.name).where(
         Party.unit_id == unit_id, Party.kind == values.DEPARTMENT, Party.active
     )
     for one in session().execute(departments):
-        people.setdefault(file.fold(one.name), set()).add(f"{values.DEPARTMENT}:{one.id}")
+        people.setdefault(forms.fold(one.name), set()).add(f"{values.DEPARTMENT}:{one.id}")
     return _Book(local_day(unit_id), kinds, stores, places, people, kind_ids=ids)
 
 
@@ -189,20 +189,20 @@ def _on_file(unit_id: int, column: Any, wanted: Iterable[str]) -> dict[str, list
 
 def _plan(row: Row, book: _Book, notes: dict[str, int]) -> Plan:
     cells = {one.name: row.values.get(one.name, "") for one in ToolImporter.columns}
-    code = file.tidy_code(cells["code"])
+    code = forms.tidy_code(cells["code"])
     plan = Plan(row.line, "create", label=code or cells["name"] or cells["kind"])
     errors: dict[str, Any] = {}
     given = _read(cells, book, errors)
     _check_number("code", code, row.line, (), book.seen, errors)
     kind, new = _kind(cells["kind"], book, errors)
-    serial = file.tidy_code(cells["serial"])
+    serial = forms.tidy_code(cells["serial"])
     if serial and kind:
-        known = [one for one in book.serials.get(serial, ()) if one == book.kind_ids.get(file.fold(kind))]
-        _check_number("serial", f"{file.fold(kind)} {serial}", row.line, known, book.seen, errors)
+        known = [one for one in book.serials.get(serial, ()) if one == book.kind_ids.get(forms.fold(kind))]
+        _check_number("serial", f"{forms.fold(kind)} {serial}", row.line, known, book.seen, errors)
     store_id = _store(cells, book, errors)
     holder = _holder(cells["holder"], book, errors)
     if code in book.codes and not errors.get("code"):
-        if book.kind_ids.get(file.fold(kind)) in book.codes[code]:
+        if book.kind_ids.get(forms.fold(kind)) in book.codes[code]:
             plan.action, plan.warnings = "same", [_l("It is on file already; nothing is changed")]
             return plan
         errors["code"] = _l("A tool of another kind has this number already")
@@ -210,8 +210,8 @@ def _plan(row: Row, book: _Book, notes: dict[str, int]) -> Plan:
     if errors:
         return plan
     plan.values = {**given, "code": code, "kind": kind, "store": str(store_id), "holder": holder}
-    if new and file.fold(kind) not in book.made:
-        book.made.add(file.fold(kind))
+    if new and forms.fold(kind) not in book.made:
+        book.made.add(forms.fold(kind))
         notes[NEW_KIND] = notes.get(NEW_KIND, 0) + 1
     if new:
         plan.warnings = [_l("The kind “%(name)s” is not on file; it will be made", name=kind)]
@@ -265,7 +265,7 @@ def _kind(text: str, book: _Book, errors: dict[str, Any]) -> tuple[str, bool]:
     if not name:
         errors.setdefault("kind", _l("Please fill this in"))
         return "", False
-    known = book.kinds.get(file.fold(name))
+    known = book.kinds.get(forms.fold(name))
     if known is None:
         if read_id(name) is not None:
             errors.setdefault("kind", _l("A name of digits only would be taken for a number"))
@@ -278,7 +278,7 @@ def _kind(text: str, book: _Book, errors: dict[str, Any]) -> tuple[str, bool]:
 
 
 def _store(cells: Mapping[str, str], book: _Book, errors: dict[str, Any]) -> int:
-    wanted = file.fold(cells["store"])
+    wanted = forms.fold(cells["store"])
     if not wanted and len(book.stores) == 1:
         found = next(iter(book.stores.values()))
     else:
@@ -287,7 +287,7 @@ def _store(cells: Mapping[str, str], book: _Book, errors: dict[str, Any]) -> int
         text = _l("There is no such store in use here") if wanted else _l("Which store?")
         errors.setdefault("store", text)
         return 0
-    place = file.fold(cells["place"])
+    place = forms.fold(cells["place"])
     if place and not book.places.get(found, {}).get(place):
         errors.setdefault("place", _l("The store has no place of this name in use"))
     return found
@@ -295,13 +295,13 @@ def _store(cells: Mapping[str, str], book: _Book, errors: dict[str, Any]) -> int
 
 def _holder(text: str, book: _Book, errors: dict[str, Any]) -> str:
     """Return who is to be asked, as "person:ID" or "department:ID"; '' for a tool in the store."""
-    wanted = file.fold(text)
+    wanted = forms.fold(text)
     if wanted in _IN_STORE or wanted in book.stores:
         return ""
     found = book.people.get(wanted, set())
     named = _NAMED.fullmatch(normalise(text))
     if not found and named is not None:
-        first, second = (book.people.get(file.fold(part), set()) for part in named.groups())
+        first, second = (book.people.get(forms.fold(part), set()) for part in named.groups())
         found = first & second or second or first
     if len(found) > 1:
         errors.setdefault("holder", _l("Several people here have this name; give the user name"))
@@ -323,8 +323,8 @@ def read_price(text: str) -> Decimal | None:
         found = Decimal(plain)
     except InvalidOperation:
         raise InvalidData({"price": _l("Please enter a number")}) from None
-    if not found.is_finite() or found < 0 or found > file.MOST_YUAN:
-        raise InvalidData({"price": _l("From 0 to %(most)s", most=file.MOST_YUAN)})
+    if not found.is_finite() or found < 0 or found > forms.MOST_YUAN:
+        raise InvalidData({"price": _l("From 0 to %(most)s", most=forms.MOST_YUAN)})
     if found != round(found, 2):
         raise InvalidData({"price": _l("At most %(count)d digits after the point", count=2)})
     return found

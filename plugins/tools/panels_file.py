@@ -26,7 +26,7 @@ from core.sdk import (
 )
 from core.sdk_web import page_url
 
-from . import custody, file, flow, handover_rows, parties, values
+from . import custody, file, flow, handover_rows, kinds, parties, values
 from .models import Custody, Tool
 from .rights import KEEP, VIEW
 
@@ -80,7 +80,7 @@ def _facts(tool: Tool) -> list[tuple[Any, Any]]:
     asset = label_of(values.ASSET_CLASSES, tool.asset_class)
     return [
         (_l("Tool number"), tool.code),
-        (_l("Kind of tool"), file.kind_label(tool.kind)),
+        (_l("Kind of tool"), kinds.kind_label(tool.kind)),
         (_l("Category"), label_of(values.CATEGORIES, tool.kind.category)),
         (_l("Brand and model"), tool.model),
         (_l("Serial number"), tool.serial),

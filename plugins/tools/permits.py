@@ -24,7 +24,7 @@ from core.sdk import (
     session,
 )
 
-from . import file, values
+from . import forms, kinds, values
 from .models import Permit
 from .rights import DECIDE, KEEP
 
@@ -67,10 +67,10 @@ def grant(unit_id: int, raw: Mapping[str, Any]) -> Permit:
     given = clean(FIELDS, raw)
     errors: dict[str, Any] = {}
     try:
-        user_id = file.staff_id(unit_id, given["user_id"], "user_id")
+        user_id = forms.staff_id(unit_id, given["user_id"], "user_id")
     except InvalidData as bad:
         user_id, errors = 0, dict(bad.errors)
-    kind = file.find_kind(unit_id, given["kind_id"])
+    kind = kinds.find_kind(unit_id, given["kind_id"])
     if kind is None or not kind.active:
         errors["kind_id"] = _l("There is no such kind of tool here")
     elif given["what"] == values.KEEP_PERMIT and kind.category != values.SPECIAL:

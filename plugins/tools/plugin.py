@@ -47,6 +47,7 @@ from . import (
     file,
     handovers,
     incidents,
+    kinds,
     panels_accept,
     panels_applications,
     panels_counts,
@@ -233,7 +234,7 @@ def jobs() -> list[Job | Periodic]:
 
 @hookimpl
 def unit_enabled(unit: Unit) -> None:
-    file.set_up(unit.id)
+    kinds.set_up(unit.id)
 
 
 @hookimpl

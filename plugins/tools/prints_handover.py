@@ -28,7 +28,7 @@ from core.sdk import (
     unit_facts,
 )
 
-from . import custody, file, parties, sides, stock, values
+from . import custody, kinds, parties, sides, stock, values
 from .handover_flow import CODE
 from .models import Custody, Handover, HandoverLine, Party, Tool
 from .rights import OWN, VIEW
@@ -125,7 +125,7 @@ def _line(one: HandoverLine) -> list[str]:
     state = str(label_of(values.LINE_STATES, one.state))
     return [
         tool.code if tool is not None else "",
-        f"{tool.name} {tool.model}".strip() if tool is not None else str(file.kind_label(one.kind)),
+        f"{tool.name} {tool.model}".strip() if tool is not None else str(kinds.kind_label(one.kind)),
         f"{one.quantity.normalize():f} {one.kind.measure}".strip(),
         str(label_of(values.CONDITIONS, one.condition)) if tool is not None else "",
         f"{state}\n{one.reason}" if one.reason else state,
@@ -188,7 +188,7 @@ def person_paper(party: Party) -> dict[str, Any]:
         "worth": _yuan(sum(tool.price for tool in held if tool.price is not None)),
         "lines": [[str(place), *one] for place, one in enumerate(lines, 1)],
         "parts": [
-            [str(file.kind_label(one.kind)), f"{one.quantity.normalize():f} {one.kind.measure}".strip()]
+            [str(kinds.kind_label(one.kind)), f"{one.quantity.normalize():f} {one.kind.measure}".strip()]
             for one in stock.of_party(party.id)
         ],
     }

@@ -9,7 +9,7 @@ from flask_babel import lazy_gettext as _l
 
 from core.sdk import PrintForm, Record, detail_of
 
-from . import custody, file, flow, values
+from . import custody, flow, kinds, values
 from .parties import party_name
 from .rights import VIEW
 
@@ -21,7 +21,7 @@ def tool_label(record: Record) -> Mapping[str, Any]:
     lines = [tool.name]
     if held is not None and held.party.kind in (values.STORE, values.PERSON):
         lines.append(str(party_name(held.party)))
-    return {"number": tool.code, "kind": file.kind_label(tool.kind), "lines": lines}
+    return {"number": tool.code, "kind": kinds.kind_label(tool.kind), "lines": lines}
 
 
 def forms() -> list[PrintForm]:

@@ -28,7 +28,7 @@ from core.sdk import (
     unit_facts,
 )
 
-from . import clearance, counts, disposal, file, flow, parties, stock, values
+from . import clearance, counts, disposal, file, flow, kinds, parties, stock, values
 from .models import Clearance, Count, CountLine, Handover, HandoverLine, Tool
 from .rights import VIEW
 
@@ -90,7 +90,7 @@ def retirement_paper(record: Record) -> dict[str, Any]:
     return {
         "code": tool.code,
         "name": tool.name,
-        "kind": file.kind_label(tool.kind),
+        "kind": kinds.kind_label(tool.kind),
         "model": tool.model,
         "serial": tool.serial,
         "price": "" if tool.price is None else f"{tool.price:,.2f}",
@@ -173,7 +173,7 @@ def _count_line(one: CountLine) -> list[str]:
         place = one.place or (one.tool.place.name if one.tool.place else "")
         what = [one.tool.code, f"{one.tool.name} {one.tool.model}".strip(), place]
     else:
-        what = ["", file.kind_label(one.kind) if one.kind is not None else "", one.place]
+        what = ["", kinds.kind_label(one.kind) if one.kind is not None else "", one.place]
     condition = str(label_of(values.CONDITIONS, one.condition)) if one.condition else ""
     result = str(label_of(values.COUNT_RESULTS, one.result))
     return [

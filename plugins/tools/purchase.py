@@ -42,7 +42,7 @@ from core.sdk import (
 )
 from core.sdk import local_day as day_of_unit
 
-from . import file, values
+from . import kinds, values
 from .models import Application, Kind, Purchase, PurchaseLine
 from .purchase_flow import CODE, WORKFLOW, forget_agreements, lines_of
 from .rights import BUY
@@ -290,7 +290,7 @@ def _lines(unit_id: int, raws: Sequence[Mapping[str, Any]]) -> list[dict[str, An
 def _line(unit_id: int, raw: Mapping[str, Any]) -> dict[str, Any]:
     given = clean(LINE_FIELDS, raw)
     errors: dict[str, Any] = {}
-    kind = file.find_kind(unit_id, given["kind"])
+    kind = kinds.find_kind(unit_id, given["kind"])
     if kind is None:
         errors["kind"] = _l("There is no kind of tool “%(name)s”", name=given["kind"])
     elif not kind.active:

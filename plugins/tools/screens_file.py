@@ -42,7 +42,7 @@ from core.sdk_web import (
     page_url,
 )
 
-from . import custody, file, flow, parties, permits, values
+from . import custody, file, flow, forms, holders, kinds, parties, permits, values
 from .models import Custody, Kind, Kit, Party, Permit, Place, Tool
 from .rights import DECIDE, KEEP, VIEW
 
@@ -98,7 +98,7 @@ def _since(row: Tool) -> Any:
 
 def _find(statement: Select[Any], text: str, context: ListContext) -> Select[Any]:
     """By the words of the search index, or the link of a label that was scanned."""
-    uid = label_uid(file.as_scanned(text))
+    uid = label_uid(forms.as_scanned(text))
     if uid is not None:
         return statement.where(Record.uid == uid)
     units = context.units or frozenset({context.unit_id})
@@ -156,11 +156,11 @@ def _accept_fields() -> Sequence[Field]:
 
 
 def _kind_choices() -> Choices:
-    return file.kind_choices(g.unit.id, counted=False)
+    return kinds.kind_choices(g.unit.id, counted=False)
 
 
 def _store_choices() -> Choices:
-    return file.store_choices(g.unit.id)
+    return holders.store_choices(g.unit.id)
 
 
 TOOLS = ListSpec(
@@ -173,7 +173,7 @@ TOOLS = ListSpec(
         ListColumn("code", _l("Tool number"), lambda t: t.code, "code", "code", link=tool_url),
         ListColumn("name", _l("Name"), lambda t: t.name, link=tool_url, card="title"),
         ListColumn("state", _l("State"), lambda t: state_badge(t.record.state), "badge", card="badge"),
-        ListColumn("kind", _l("Kind of tool"), lambda t: file.kind_label(t.kind)),
+        ListColumn("kind", _l("Kind of tool"), lambda t: kinds.kind_label(t.kind)),
         ListColumn("model", _l("Brand and model"), lambda t: t.model, card="hide"),
         ListColumn("holder", _l("Held by"), _holder),
         ListColumn("since", _l("Held since"), _since, "moment"),
@@ -266,16 +266,16 @@ class ToolView(UnitModelView):
     def form_fields(self, row: Any | None) -> Sequence[Field]:
         unit_id = g.unit.id if row is None else row.unit_id
         offered: dict[str, Choices] = {
-            "kind": file.kind_choices(unit_id, counted=False),
-            "maintainer": file.staff_choices(unit_id),
+            "kind": kinds.kind_choices(unit_id, counted=False),
+            "maintainer": forms.staff_choices(unit_id),
         }
         if row is not None:
-            held = (str(row.kind_id), file.kind_label(row.kind))
+            held = (str(row.kind_id), kinds.kind_label(row.kind))
             offered["kind"] = _also(offered["kind"], held)
             if row.maintainer is not None:
                 offered["maintainer"] = _also(offered["maintainer"], (str(row.maintainer_id), row.maintainer.name))
             return _with_chosen(file.EDIT_FIELDS, offered)
-        offered |= {"store": file.store_choices(unit_id), "place": file.place_choices(unit_id)}
+        offered |= {"store": holders.store_choices(unit_id), "place": holders.place_choices(unit_id)}
         return _with_chosen(file.FIELDS, offered)
 
     def form_values(self, row: Any) -> dict[str, Any]:
@@ -284,7 +284,7 @@ class ToolView(UnitModelView):
         return {**held, "code": row.code, "kind": str(row.kind_id), "maintainer": maintainer}
 
     def new_values(self) -> dict[str, Any]:
-        stores = file.store_choices(g.unit.id)
+        stores = holders.store_choices(g.unit.id)
         return {"kind": request.args.get("kind", ""), "store": stores[0][0] if len(stores) == 1 else ""}
 
     def create(self, values: dict[str, Any]) -> Any:
@@ -331,7 +331,7 @@ KINDS = ListSpec(
     title=_l("Kinds of tools"),
     model=Kind,
     columns=(
-        ListColumn("name", _l("Name"), file.kind_label, link=lambda k: _details("tools_kind", k), card="title"),
+        ListColumn("name", _l("Name"), kinds.kind_label, link=lambda k: _details("tools_kind", k), card="title"),
         ListColumn("code", _l("Code"), lambda k: k.code, "code"),
         ListColumn("category", _l("Category"), lambda k: label_of(values.CATEGORIES, k.category)),
         ListColumn("price", _l("Usual price (yuan)"), lambda k: k.price, "money"),
@@ -365,7 +365,7 @@ class FileView(UnitModelView):
     export_permission = VIEW
 
     def with_active(self, fields: Sequence[Field], row: Any | None) -> Sequence[Field]:
-        return fields if row is None else (*fields, file.ACTIVE)
+        return fields if row is None else (*fields, forms.ACTIVE)
 
     def saved(self, row: Any, values: dict[str, Any]) -> None:
         """Call the service that saves ``row``."""
@@ -392,16 +392,16 @@ class KindView(FileView):
         return KINDS
 
     def form_fields(self, row: Any | None) -> Sequence[Field]:
-        return self.with_active(file.KIND_FIELDS, row)
+        return self.with_active(kinds.KIND_FIELDS, row)
 
     def create(self, values: dict[str, Any]) -> Any:
-        return file.save_kind(g.unit.id, values)
+        return kinds.save_kind(g.unit.id, values)
 
     def saved(self, row: Any, values: dict[str, Any]) -> None:
-        file.save_kind(row.unit_id, values, row)
+        kinds.save_kind(row.unit_id, values, row)
 
     def delete(self, row: Any) -> None:
-        file.delete_kind(row)
+        kinds.delete_kind(row)
 
     def details(self, row: Any) -> dict[str, Any]:
         counted = row.category == values.CONSUMABLE
@@ -434,9 +434,9 @@ KITS = ListSpec(
 
 
 def _say_lines(rows: Sequence[Any]) -> None:
-    held = file.lines_of([row.id for row in rows])
+    held = kinds.lines_of([row.id for row in rows])
     for row in rows:
-        said = (f"{file.kind_label(one.kind)} × {one.quantity}" for one in held.get(row.id, ()))
+        said = (f"{kinds.kind_label(one.kind)} × {one.quantity}" for one in held.get(row.id, ()))
         row.__dict__["_said"] = "、".join(said)
 
 
@@ -452,20 +452,20 @@ class KitView(FileView):
         return KITS
 
     def form_fields(self, row: Any | None) -> Sequence[Field]:
-        return self.with_active(file.KIT_FIELDS, row)
+        return self.with_active(kinds.KIT_FIELDS, row)
 
     def form_values(self, row: Any) -> dict[str, Any]:
-        lines = file.lines_text(file.lines_of([row.id]).get(row.id, []))
+        lines = kinds.lines_text(kinds.lines_of([row.id]).get(row.id, []))
         return {"name": row.name, "standard": row.standard, "lines": lines, "active": row.active}
 
     def create(self, values: dict[str, Any]) -> Any:
-        return file.save_kit(g.unit.id, values)
+        return kinds.save_kit(g.unit.id, values)
 
     def saved(self, row: Any, values: dict[str, Any]) -> None:
-        file.save_kit(row.unit_id, values, row)
+        kinds.save_kit(row.unit_id, values, row)
 
     def delete(self, row: Any) -> None:
-        file.delete_kit(row)
+        kinds.delete_kit(row)
 
 
 # --- stores, departments, repairers, places ----------------------------------------------------------
@@ -521,7 +521,7 @@ class PartyView(FileView):
 
     def form_fields(self, row: Any | None) -> Sequence[Field]:
         unit_id = g.unit.id if row is None else row.unit_id
-        staff = file.staff_choices(unit_id)
+        staff = forms.staff_choices(unit_id)
         if row is not None and row.user is not None:
             staff = _also(staff, (str(row.user_id), row.user.name))
         return self.with_active(_with_chosen(self.fields, {"user_id": staff}), row)
@@ -535,7 +535,7 @@ class PartyView(FileView):
             "badge": use_badge(row),
             "held": custody.balance(row.id),
             "tools_url": page_url("tools_tool.index_view", f_holder=row.name),
-            "places": file.places_of(row.id) if row.kind == values.STORE else [],
+            "places": holders.places_of(row.id) if row.kind == values.STORE else [],
             "place_url": page_url("tools_place.create_view", store=row.id)
             if row.kind == values.STORE and row.active and self.allowed(KEEP, row)
             else "",
@@ -548,13 +548,13 @@ class StoreView(PartyView):
 
     title = _l("Tool stores")
     create_label = _l("New store")
-    kind, spec, fields = values.STORE, STORES, file.STORE_FIELDS
+    kind, spec, fields = values.STORE, STORES, holders.STORE_FIELDS
 
     def create(self, values: dict[str, Any]) -> Any:
-        return file.save_store(g.unit.id, values)
+        return holders.save_store(g.unit.id, values)
 
     def saved(self, row: Any, values: dict[str, Any]) -> None:
-        file.save_store(row.unit_id, values, row)
+        holders.save_store(row.unit_id, values, row)
 
 
 class DepartmentView(PartyView):
@@ -562,13 +562,13 @@ class DepartmentView(PartyView):
 
     title = _l("Other departments")
     create_label = _l("New department")
-    kind, spec, fields = values.DEPARTMENT, DEPARTMENTS, file.DEPARTMENT_FIELDS
+    kind, spec, fields = values.DEPARTMENT, DEPARTMENTS, holders.DEPARTMENT_FIELDS
 
     def create(self, values: dict[str, Any]) -> Any:
-        return file.save_department(g.unit.id, values)
+        return holders.save_department(g.unit.id, values)
 
     def saved(self, row: Any, values: dict[str, Any]) -> None:
-        file.save_department(row.unit_id, values, row)
+        holders.save_department(row.unit_id, values, row)
 
 
 class RepairerView(PartyView):
@@ -576,13 +576,13 @@ class RepairerView(PartyView):
 
     title = _l("Repairers")
     create_label = _l("New repairer")
-    kind, spec, fields = values.REPAIRER, REPAIRERS, file.REPAIRER_FIELDS
+    kind, spec, fields = values.REPAIRER, REPAIRERS, holders.REPAIRER_FIELDS
 
     def create(self, values: dict[str, Any]) -> Any:
-        return file.save_repairer(g.unit.id, values)
+        return holders.save_repairer(g.unit.id, values)
 
     def saved(self, row: Any, values: dict[str, Any]) -> None:
-        file.save_repairer(row.unit_id, values, row)
+        holders.save_repairer(row.unit_id, values, row)
 
 
 def _places() -> Select[Any]:
@@ -626,10 +626,10 @@ class PlaceView(FileView):
         return PLACES
 
     def form_fields(self, row: Any | None) -> Sequence[Field]:
-        store, name = file.PLACE_FIELDS
+        store, name = holders.PLACE_FIELDS
         if row is not None:
-            return (name, file.ACTIVE)
-        return (chosen(store, file.store_choices(g.unit.id)), name)
+            return (name, forms.ACTIVE)
+        return (chosen(store, holders.store_choices(g.unit.id)), name)
 
     def new_values(self) -> dict[str, Any]:
         return {"store": request.args.get("store", "")}
@@ -638,10 +638,10 @@ class PlaceView(FileView):
         return {"facts": [(_l("Tool store"), row.store.name), *super().details(row)["facts"]]}
 
     def create(self, values: dict[str, Any]) -> Any:
-        return file.save_place(g.unit.id, values)
+        return holders.save_place(g.unit.id, values)
 
     def saved(self, row: Any, values: dict[str, Any]) -> None:
-        file.save_place(row.unit_id, values, row)
+        holders.save_place(row.unit_id, values, row)
 
 
 # --- permits -------------------------------------------------------------------------------------
@@ -692,7 +692,7 @@ PERMITS = ListSpec(
         ListColumn(
             "user", _l("Employee"), lambda p: p.user.name, link=lambda p: _details("tools_permit", p), card="title"
         ),
-        ListColumn("kind", _l("Kind of tool"), lambda p: file.kind_label(p.kind)),
+        ListColumn("kind", _l("Kind of tool"), lambda p: kinds.kind_label(p.kind)),
         ListColumn("what", _l("What it allows"), lambda p: label_of(values.PERMITS, p.what)),
         ListColumn("starts_on", _l("Valid from"), lambda p: p.starts_on, "date"),
         ListColumn("ends_on", _l("Valid until"), lambda p: p.ends_on, "date"),
@@ -728,7 +728,7 @@ class PermitView(UnitModelView):
         return PERMITS
 
     def form_fields(self, row: Any | None) -> Sequence[Field]:
-        offered = {"user_id": file.staff_choices(g.unit.id), "kind_id": file.kind_choices(g.unit.id)}
+        offered = {"user_id": forms.staff_choices(g.unit.id), "kind_id": kinds.kind_choices(g.unit.id)}
         return _with_chosen(permits.FIELDS, offered)
 
     def create(self, values: dict[str, Any]) -> Any:
@@ -737,7 +737,7 @@ class PermitView(UnitModelView):
     def details(self, row: Any) -> dict[str, Any]:
         facts = [
             (_l("Employee"), row.user.name),
-            (_l("Kind of tool"), file.kind_label(row.kind)),
+            (_l("Kind of tool"), kinds.kind_label(row.kind)),
             (_l("What it allows"), label_of(values.PERMITS, row.what)),
             (_l("Valid from"), row.starts_on),
             (_l("Valid until"), row.ends_on),

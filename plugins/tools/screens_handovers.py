@@ -24,7 +24,7 @@ from core.sdk_web import (
     page_url,
 )
 
-from . import file, flow, parties, sides, values
+from . import flow, forms, kinds, parties, sides, values
 from .handover_flow import CODE
 from .models import Custody, Handover, Party, Tool
 from .rights import VIEW
@@ -190,7 +190,7 @@ def _is_now(row: Custody) -> tuple[Any, str] | None:
 
 def _of_tool(statement: Select[Any], text: str, context: ListContext) -> Select[Any]:
     units = context.units or frozenset({context.unit_id})
-    found = search.search(units, flow.CODE, file.as_scanned(text), SEARCH_LIMIT)
+    found = search.search(units, flow.CODE, forms.as_scanned(text), SEARCH_LIMIT)
     return statement.where(Custody.tool_id.in_([one.entity_id for one in found]))
 
 
@@ -209,7 +209,7 @@ def _of_party_kind(statement: Select[Any], codes: Any, _context: ListContext) ->
 
 
 def _kind_choices() -> Choices:
-    return file.kind_choices(g.unit.id, counted=False)
+    return kinds.kind_choices(g.unit.id, counted=False)
 
 
 def _now(statement: Select[Any], _context: ListContext) -> Select[Any]:
@@ -229,7 +229,7 @@ LEDGER = ListSpec(
     columns=(
         ListColumn("tool", _l("Tool number"), lambda c: c.tool.code, "code", link=spell_url, card="title"),
         ListColumn("name", _l("Name"), lambda c: c.tool.name),
-        ListColumn("kind", _l("Kind of tool"), lambda c: file.kind_label(c.tool.kind), card="hide"),
+        ListColumn("kind", _l("Kind of tool"), lambda c: kinds.kind_label(c.tool.kind), card="hide"),
         ListColumn("party", _l("Held by"), lambda c: _names(c).get(c.party_id, "")),
         ListColumn("now", "", _is_now, "badge", card="badge", export=lambda c: str((_is_now(c) or ("",))[0])),
         ListColumn("starts", _l("Since"), lambda c: c.starts_at, "moment"),

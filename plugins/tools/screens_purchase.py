@@ -28,7 +28,7 @@ from core.sdk_web import (
     page_url,
 )
 
-from . import file, parties, purchase, statistics, stock, values
+from . import holders, kinds, parties, purchase, statistics, stock, values
 from .models import Kind, Party, Purchase, Stock, StockMove
 from .rights import BUY, KEEP, VIEW
 
@@ -169,7 +169,7 @@ def _of_kind(column: Any) -> Any:
 
 
 def _counted_kinds() -> Any:
-    return file.kind_choices(g.unit.id, counted=True)
+    return kinds.kind_choices(g.unit.id, counted=True)
 
 
 def stock_url(row: Stock) -> str:
@@ -209,7 +209,7 @@ STOCK = ListSpec(
             _l("Tool store"),
             "choice",
             _of_kind(Stock.party_id),
-            lambda: file.store_choices(g.unit.id),
+            lambda: holders.store_choices(g.unit.id),
         ),
     ),
     quick=(

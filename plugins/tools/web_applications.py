@@ -28,7 +28,7 @@ from core.sdk import (
 )
 from core.sdk_web import FieldsForm, form_from_fields, page_url, state_badge
 
-from . import applications, clearance, file, parties, stock, values
+from . import applications, clearance, forms, kinds, parties, stock, values
 from .rights import CLEAR, KEEP, OWN, VIEW
 
 MOST = 500
@@ -106,10 +106,10 @@ def _said(made: Record) -> str:
 
 def _application_fields(keeps: bool) -> list[Field]:
     """Let people choose from lists; for whom and for which department only keepers say."""
-    unit_id, staff = g.unit.id, file.staff_choices(g.unit.id)
+    unit_id, staff = g.unit.id, forms.staff_choices(g.unit.id)
     given: Mapping[str, Mapping[str, Any]] = {
         "kind": {"choices": applications.kinds_offered(unit_id)},
-        "kind_id": {"kind": "choice", "choices": file.kind_choices(unit_id)},
+        "kind_id": {"kind": "choice", "choices": kinds.kind_choices(unit_id)},
         "user_id": {"kind": "choice", "choices": staff},
         "to_user_id": {"kind": "choice", "choices": staff},
     }
@@ -147,7 +147,7 @@ def application_withdraw(application_id: str) -> ResponseReturnValue:
 def clearance_new() -> ResponseReturnValue:
     """Begin the clearance of somebody."""
     require(CLEAR, g.unit.id)
-    staff = file.staff_choices(g.unit.id)
+    staff = forms.staff_choices(g.unit.id)
     fields = [replace(one, kind="choice", choices=staff) if one.kind == "user" else one for one in clearance.FIELDS]
     first = {"user_id": request.args.get("user", "")[:20]}
     form = form_from_fields(fields, first, timezone=g.unit.timezone)
@@ -184,7 +184,9 @@ def _sheet(record: Record, errors: Sequence[Any] = (), status: int = 200) -> Res
         party_name=parties.party_name,
         plain=stock.plain_number,
         stores=parties.stores(record.unit_id) if works else (),
-        staff=[one for one in file.staff_choices(record.unit_id) if one[0] != str(detail.user_id)] if works else (),
+        staff=[one for one in forms.staff_choices(record.unit_id) if one[0] != str(detail.user_id)]
+        if works
+        else (),
         never_blocked=clearance.NEVER_BLOCKED,
         print_url=page_url("printing.index", subject=clearance.CODE, id=record.id),
         list_url=url_for("tools_clearances.index_view") if may(CLEAR, record.unit_id) else "",

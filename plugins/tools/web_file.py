@@ -14,7 +14,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from core.sdk import AppError, Conflict, NotAllowed, NotFound, may, transaction
 from core.sdk_web import FieldsForm, check_version, form_from_fields
 
-from . import file, permits
+from . import file, holders, kinds, permits
 from .rights import DECIDE, KEEP
 from .screens_file import chosen, tool_url
 
@@ -32,7 +32,7 @@ def tool_place(tool_id: str) -> ResponseReturnValue:
     if not may(KEEP, tool.unit_id):
         raise NotFound()
     store = file.home_of(tool)
-    field = chosen(file.PLACE, file.place_choices(tool.unit_id, store.id), help=store.name)
+    field = chosen(file.PLACE, holders.place_choices(tool.unit_id, store.id), help=store.name)
     form = form_from_fields(
         (field,), {"place": str(tool.place_id) if tool.place_id else ""}, timezone=g.unit.timezone
     )
@@ -62,7 +62,7 @@ def permit_end(permit_id: str) -> ResponseReturnValue:
     if _went_through(form, save):
         flash(_("Saved."), "good")
         return redirect(back)
-    about = f"{permit.user.name} · {file.kind_label(permit.kind)}"
+    about = f"{permit.user.name} · {kinds.kind_label(permit.kind)}"
     return _page(_l("Take the permit back"), about, form, permit.version, back)
 
 

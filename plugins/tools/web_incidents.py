@@ -35,7 +35,7 @@ from core.sdk import (
 )
 from core.sdk_web import FieldsForm, form_from_fields, page_url, state_badge
 
-from . import custody, deductions, disposal, file, incident_flow, incidents, judging, settling, values
+from . import custody, deductions, disposal, forms, incident_flow, incidents, judging, settling, values
 from .models import Incident, Tool
 from .rights import KEEP, MONEY, OWN, VIEW
 
@@ -125,7 +125,7 @@ def _report_fields(anything: bool) -> Sequence[Field]:
             kinds = tuple(kind for kind in values.INCIDENT_KINDS if kind[0] != values.BREACH)
             one = replace(one, choices=kinds)
         if one.kind == "user":
-            one = replace(one, choices=file.staff_choices(g.unit.id))
+            one = replace(one, choices=forms.staff_choices(g.unit.id))
         fields.append(one)
     return [*fields, PHOTOS]
 

@@ -30,7 +30,7 @@ from core.sdk import (
 )
 from core.sdk_web import FieldsForm, form_from_fields, page_url
 
-from . import file, parties, purchase, receipts, statistics, stock, values
+from . import holders, kinds, parties, purchase, receipts, statistics, stock, values
 from .models import Party, Purchase, PurchaseLine, Stock
 from .rights import BUY, KEEP, VIEW
 
@@ -96,7 +96,7 @@ def _record_url(key: int) -> str:
 
 def _line_fields(line: PurchaseLine | None) -> list[Field]:
     """Let kinds be chosen from the list; one out of use stays choosable where the line has it."""
-    choices = list(file.kind_choices(g.unit.id))
+    choices = list(kinds.kind_choices(g.unit.id))
     if line is not None and str(line.kind_id) not in {key for key, _name in choices}:
         choices.append((str(line.kind_id), line.kind.name))
     first, *rest = purchase.LINE_FIELDS
@@ -166,7 +166,7 @@ def line_receive(line_id: str) -> ResponseReturnValue:
     """Take in what came of a line."""
     line = _line(line_id, KEEP)
     plan_id, rest = line.purchase_id, line.quantity - line.received
-    fields = [replace(receipts.FIELDS[0], kind="choice", choices=file.store_choices(g.unit.id))]
+    fields = [replace(receipts.FIELDS[0], kind="choice", choices=holders.store_choices(g.unit.id))]
     more = receipts.FIELDS[1:]
     fields += more[:1] if line.kind.category == values.CONSUMABLE else more
     first = {"quantity": rest, "price": line.price, "model": line.what}
@@ -196,7 +196,7 @@ def stock_start() -> ResponseReturnValue:
     party, kind, *rest = stock.USE_FIELDS
     fields = [
         replace(party, kind="choice", choices=_holders()),
-        replace(kind, kind="choice", choices=file.kind_choices(g.unit.id, counted=True)),
+        replace(kind, kind="choice", choices=kinds.kind_choices(g.unit.id, counted=True)),
         *rest,
     ]
     form = form_from_fields(fields, timezone=g.unit.timezone)
@@ -210,7 +210,7 @@ def _holders() -> list[tuple[str, Any]]:
     """Stores first, then the people who hold or held something."""
     people = select(Party).where(Party.unit_id == g.unit.id, Party.kind == values.PERSON, Party.active)
     found = session().scalars(people.options(joinedload(Party.user)).order_by(Party.name)).all()
-    return [*file.store_choices(g.unit.id), *((str(one.id), parties.party_name(one)) for one in found)]
+    return [*holders.store_choices(g.unit.id), *((str(one.id), parties.party_name(one)) for one in found)]
 
 
 def _stock(stock_id: str) -> Stock:

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from core.documents.labels import code_of
 from core.kernel import clock
 from core.sdk import InvalidData, NotAllowed, Record, Refused, perform, session, transaction
-from plugins.tools import custody, file, flow, rights, values
+from plugins.tools import custody, file, flow, holders, kinds, rights, values
 from plugins.tools.models import Kind, Kit, KitLine, Party, Place, Tool
 from tests.helpers import in_scope, make_unit, make_user, switch_on
 
@@ -46,11 +46,11 @@ def refused(room: Room, call: Any, *args: Any) -> dict[str, list[str]]:
 @pytest.mark.clause("R35-1")
 def test_a_new_unit_has_a_store_the_standard_kinds_and_set(room: Room) -> None:
     with room.acting() as work, transaction():
-        file.set_up(room.unit.id)
-        kinds = work.scalars(select(Kind).where(Kind.unit_id == room.unit.id)).all()
-        assert len(kinds) == 11
-        assert {one.name for one in kinds if one.category == values.CONSUMABLE} == {"鞋套", "胶布"}
-        assert [one.name for one in kinds if one.needs_permit] == ["电动螺丝刀"]
+        kinds.set_up(room.unit.id)
+        found = work.scalars(select(Kind).where(Kind.unit_id == room.unit.id)).all()
+        assert len(found) == 11
+        assert {one.name for one in found if one.category == values.CONSUMABLE} == {"鞋套", "胶布"}
+        assert [one.name for one in found if one.needs_permit] == ["电动螺丝刀"]
         kit = work.scalars(select(Kit).where(Kit.unit_id == room.unit.id)).one()
         assert kit.standard
         assert work.scalar(select(func.count()).where(KitLine.kit_id == kit.id)) == 11
@@ -132,7 +132,7 @@ def test_everything_wrong_is_said_at_once(plain: Room) -> None:
 def test_another_units_kind_store_place_and_people_are_unknown(room: Room) -> None:
     other = make_room()
     with other.acting(), transaction():
-        place = file.save_place(other.unit.id, {"name": "A1"}).id
+        place = holders.save_place(other.unit.id, {"name": "A1"}).id
     wrong = {
         "kind": str(other.kind("背包")),
         "store": str(other.store()),
@@ -144,9 +144,9 @@ def test_another_units_kind_store_place_and_people_are_unknown(room: Room) -> No
 
 def test_a_place_belongs_to_one_store(room: Room) -> None:
     with room.acting(), transaction():
-        second = file.save_store(room.unit.id, {"name": "二号库", "user_id": str(room.keeper.id)})
-        file.save_place(room.unit.id, {"store": "二号库", "name": "B柜"})
-        place = file.save_place(room.unit.id, {"store": str(second.id), "name": "A柜"})
+        second = holders.save_store(room.unit.id, {"name": "二号库", "user_id": str(room.keeper.id)})
+        holders.save_place(room.unit.id, {"store": "二号库", "name": "B柜"})
+        place = holders.save_place(room.unit.id, {"store": str(second.id), "name": "A柜"})
     errors = refused(room, file.register, {**GIVEN, "store": "工具房", "place": str(place.id)})
     assert errors == {"place": ["This place belongs to another store"]}
     # With two stores one has to be named.
@@ -217,7 +217,7 @@ def test_a_number_changes_only_before_the_first_hand_over(room: Room) -> None:
 def test_a_tool_gets_another_place(room: Room) -> None:
     key = room.tool()
     with room.acting(), transaction():
-        place = file.save_place(room.unit.id, {"name": "A1"})
+        place = holders.save_place(room.unit.id, {"name": "A1"})
         place_id = place.id
     with room.acting() as work:
         file.relocate(work.get_one(Record, key), {"place": "a1"})
@@ -227,7 +227,7 @@ def test_a_tool_gets_another_place(room: Room) -> None:
             file.relocate(work.get_one(Record, key), {"place": "Z9"})
     assert room.one(key).place_id == place_id
     with room.acting() as work, pytest.raises(Refused), transaction():
-        file.save_place(room.unit.id, {"name": "A1", "active": ""}, work.get_one(Place, place_id))
+        holders.save_place(room.unit.id, {"name": "A1", "active": ""}, work.get_one(Place, place_id))
 
 
 def test_the_service_life_is_the_tools_else_the_kinds_else_the_clauses(room: Room) -> None:
@@ -244,7 +244,7 @@ def test_the_service_life_is_the_tools_else_the_kinds_else_the_clauses(room: Roo
 def test_maintenance_is_planned_as_the_kind_says(room: Room) -> None:
     with room.acting(), transaction():
         raw = {"name": "冲击钻", "category": "power", "maintain_months": "3"}
-        file.save_kind(room.unit.id, raw)
+        kinds.save_kind(room.unit.id, raw)
     assert room.one(room.tool(kind="冲击钻")).maintain_on == date(2026, 6, 2)
 
 
@@ -298,7 +298,7 @@ def test_what_is_not_there_is_named(room: Room) -> None:
 
 def test_kinds_draw_numbers_and_have_one_name(room: Room) -> None:
     with room.acting(), transaction():
-        made = file.save_kind(room.unit.id, {"name": "压线钳 ", "category": "special", "price": "99.50"})
+        made = kinds.save_kind(room.unit.id, {"name": "压线钳 ", "category": "special", "price": "99.50"})
         assert made.code == "K012" and made.price == Decimal("99.50") and made.active
     for wrong, field in (
         ({"name": "压 线钳"}, "name"),
@@ -310,7 +310,7 @@ def test_kinds_draw_numbers_and_have_one_name(room: Room) -> None:
         ({"name": "x", "category": "magic"}, "category"),
         ({"name": ""}, "name"),
     ):
-        assert list(refused(room, file.save_kind, {"category": "common", **wrong})) == [field], wrong
+        assert list(refused(room, kinds.save_kind, {"category": "common", **wrong})) == [field], wrong
 
 
 def test_a_kind_in_use_is_put_out_of_use_not_deleted(room: Room) -> None:
@@ -319,14 +319,14 @@ def test_a_kind_in_use_is_put_out_of_use_not_deleted(room: Room) -> None:
     with room.acting() as work:
         kind = work.get_one(Kind, key)
         with pytest.raises(Refused), transaction():
-            file.delete_kind(kind)
+            kinds.delete_kind(kind)
     with room.acting() as work, transaction():
         kind = work.get_one(Kind, key)
-        file.save_kind(room.unit.id, {"name": kind.name, "category": kind.category, "active": ""}, kind)
+        kinds.save_kind(room.unit.id, {"name": kind.name, "category": kind.category, "active": ""}, kind)
     assert list(refused(room, file.register, GIVEN)) == ["kind"]
     with room.acting() as work, transaction():
-        assert str(key) not in dict(file.kind_choices(room.unit.id))
-        file.delete_kind(file.save_kind(room.unit.id, {"name": "多余的", "category": "common"}))
+        assert str(key) not in dict(kinds.kind_choices(room.unit.id))
+        kinds.delete_kind(kinds.save_kind(room.unit.id, {"name": "多余的", "category": "common"}))
 
 
 def test_a_kind_with_tools_does_not_become_one_of_quantities(room: Room) -> None:
@@ -334,22 +334,22 @@ def test_a_kind_with_tools_does_not_become_one_of_quantities(room: Room) -> None
     key = room.kind("剥线钳")
     with room.acting() as work, pytest.raises(InvalidData) as bad, transaction():
         kind = work.get_one(Kind, key)
-        file.save_kind(room.unit.id, {"name": kind.name, "category": values.CONSUMABLE}, kind)
+        kinds.save_kind(room.unit.id, {"name": kind.name, "category": values.CONSUMABLE}, kind)
     assert list(bad.value.errors) == ["category"]
 
 
 def test_a_set_names_kinds_by_name_or_number(room: Room) -> None:
     with room.acting() as work, transaction():
-        kit = file.save_kit(room.unit.id, {"name": "新人套装", "lines": "剥线钳，２\nk001\ntape x 5"})
-        held = {one.kind.name: one.quantity for one in file.lines_of([kit.id])[kit.id]}
+        kit = kinds.save_kit(room.unit.id, {"name": "新人套装", "lines": "剥线钳，２\nk001\ntape x 5"})
+        held = {one.kind.name: one.quantity for one in kinds.lines_of([kit.id])[kit.id]}
         assert held == {"剥线钳": 2, "电动螺丝刀": 1, "胶布": 5}
-        file.save_kit(room.unit.id, {"name": "新人套装", "lines": "剥线钳，1"}, work.get_one(Kit, kit.id))
-        assert file.lines_text(file.lines_of([kit.id])[kit.id]) == "剥线钳, 1"
+        kinds.save_kit(room.unit.id, {"name": "新人套装", "lines": "剥线钳，1"}, work.get_one(Kit, kit.id))
+        assert kinds.lines_text(kinds.lines_of([kit.id])[kit.id]) == "剥线钳, 1"
     for lines in ("", "飞船, 1", "剥线钳, 0", "剥线钳\n剥线钳,2"):
-        assert list(refused(room, file.save_kit, {"name": "另一套", "lines": lines})) == ["lines"], lines
-    assert list(refused(room, file.save_kit, {"name": "新人套装", "lines": "背包"})) == ["name"]
+        assert list(refused(room, kinds.save_kit, {"name": "另一套", "lines": lines})) == ["lines"], lines
+    assert list(refused(room, kinds.save_kit, {"name": "新人套装", "lines": "背包"})) == ["name"]
     with room.acting() as work, transaction():
-        file.delete_kit(work.scalars(select(Kit).where(Kit.name == "新人套装")).one())
+        kinds.delete_kit(work.scalars(select(Kit).where(Kit.name == "新人套装")).one())
         assert work.scalars(select(Kit.name)).all() == ["个人标配"]
 
 
@@ -361,30 +361,30 @@ def test_a_store_has_a_keeper_of_the_staff_who_may_keep(room: Room) -> None:
     stranger = make_user(make_unit(), {rights.KEEP})
     for keeper in ("", str(stranger.id), str(room.first.id), "nobody"):
         wrong = {"name": "二号库", "user_id": keeper}
-        assert list(refused(room, file.save_store, wrong)) == ["user_id"], keeper
+        assert list(refused(room, holders.save_store, wrong)) == ["user_id"], keeper
     with room.acting(), transaction():
-        assert file.save_store(room.unit.id, {"name": "二号库", "user_id": "周保管"}).user_id == room.keeper.id
-    assert list(refused(room, file.save_store, {"name": "二 号库", "user_id": "周保管"})) == ["name"]
+        assert holders.save_store(room.unit.id, {"name": "二号库", "user_id": "周保管"}).user_id == room.keeper.id
+    assert list(refused(room, holders.save_store, {"name": "二 号库", "user_id": "周保管"})) == ["name"]
 
 
 def test_a_store_that_holds_tools_stays_in_use(room: Room) -> None:
     room.tool()
     raw, store = {"name": "工具房", "user_id": str(room.keeper.id)}, room.store()
     with room.acting() as work, pytest.raises(Refused) as bad, transaction():
-        file.save_store(room.unit.id, {**raw, "active": ""}, work.get_one(Party, store))
+        holders.save_store(room.unit.id, {**raw, "active": ""}, work.get_one(Party, store))
     assert [one.code for one in bad.value.refusals] == ["tools.holds_tools"]
     with room.acting() as work, transaction():
-        empty = file.save_store(room.unit.id, {**raw, "name": "二号库"})
-        file.save_store(room.unit.id, {**raw, "name": "二号库", "active": ""}, empty)
-        assert dict(file.store_choices(room.unit.id)) == {str(store): "工具房"}
+        empty = holders.save_store(room.unit.id, {**raw, "name": "二号库"})
+        holders.save_store(room.unit.id, {**raw, "name": "二号库", "active": ""}, empty)
+        assert dict(holders.store_choices(room.unit.id)) == {str(store): "工具房"}
 
 
 def test_departments_and_repairers(room: Room) -> None:
     with room.acting(), transaction():
-        department = file.save_department(room.unit.id, {"name": "工程部", "contact": "8012"})
+        department = holders.save_department(room.unit.id, {"name": "工程部", "contact": "8012"})
         assert (department.kind, department.user_id) == (values.DEPARTMENT, None)
-        assert file.save_repairer(room.unit.id, {"name": "修理行"}).kind == values.REPAIRER
-    assert list(refused(room, file.save_department, {"name": "工程部"})) == ["name"]
+        assert holders.save_repairer(room.unit.id, {"name": "修理行"}).kind == values.REPAIRER
+    assert list(refused(room, holders.save_department, {"name": "工程部"})) == ["name"]
 
 
 def test_in_a_unit_without_a_store_nothing_is_registered(app: Flask) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from core.kernel import clock
 from core.kernel import importing as files
 from core.sdk import InvalidData, Record, transaction
-from plugins.tools import custody, file, handover_rows, importers, values
+from plugins.tools import custody, handover_rows, holders, importers, values
 from plugins.tools.models import Custody, Handover, HandoverLine, Kind, Party, Tool
 from tests.helpers import make_user
 
@@ -144,7 +144,7 @@ def test_the_same_list_again_changes_nothing(room: Room) -> None:
 
 def test_a_department_holds_too(room: Room) -> None:
     with room.acting(), transaction():
-        file.save_department(room.unit.id, {"name": "工程部"})
+        holders.save_department(room.unit.id, {"name": "工程部"})
     confirm(room, stage(room, "工具编号,种类,领用人\nA1,背包,工程部\nA2,背包,工具房\n"))
     with room.acting() as work:
         made = work.scalars(select(Handover)).one()
@@ -154,8 +154,8 @@ def test_a_department_holds_too(room: Room) -> None:
 
 def test_with_two_stores_each_row_names_one(room: Room) -> None:
     with room.acting(), transaction():
-        file.save_store(room.unit.id, {"name": "二号库", "user_id": str(room.keeper.id)})
-        file.save_place(room.unit.id, {"store": "二号库", "name": "A柜"})
+        holders.save_store(room.unit.id, {"name": "二号库", "user_id": str(room.keeper.id)})
+        holders.save_place(room.unit.id, {"store": "二号库", "name": "A柜"})
     text = "工具编号,种类,工具房,存放位置\nA1,背包,二号库,ａ柜\nA2,背包,,\nA3,背包,工具房,A柜\nA4,背包,三号库,\n"
     counts, errors = check(room, stage(room, text))
     assert counts["create"] == 1 and errors == {3: ["store"], 4: ["place"], 5: ["store"]}
