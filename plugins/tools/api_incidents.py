@@ -90,6 +90,8 @@ def _deductions() -> ApiResource:
             "amount": "money",
             "contract_clause": "string",
             "entered_at": "moment",
+            "undone_at": "moment",
+            "undone_reason": "string",
         },
         show=_show_deductions,
         filters={"month": Deduction.month, "incident_id": Deduction.incident_id},
@@ -99,9 +101,10 @@ def _deductions() -> ApiResource:
 def _show_deductions(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
     numbers = {one.id: one.number for one in _among(Record, [row.incident_id for row in rows])}
     names = {one.id: one.name for one in _among(User, [row.user_id for row in rows])}
+    plain = ("id", "month", "amount", "contract_clause", "entered_at", "undone_at", "undone_reason")
     return [
         {
-            **{name: getattr(row, name) for name in ("id", "month", "amount", "contract_clause", "entered_at")},
+            **{name: getattr(row, name) for name in plain},
             "incident": numbers[row.incident_id],
             "person": names.get(row.user_id, ""),
         }

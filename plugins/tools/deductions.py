@@ -31,6 +31,7 @@ from core.sdk import (
     fetch,
     local_day,
     lock,
+    may,
     money_math,
     notify,
     perform,
@@ -72,6 +73,7 @@ FIELDS = (
         help=_l("Not kept"),
     ),
 )
+UNDO_FIELDS = (Field("reason", "long", _l("Reason"), True, max_length=500),)
 _FORGOTTEN = ("wage", "minimum_wage")
 
 
@@ -142,6 +144,54 @@ def enter(record_id: object, raw: Mapping[str, Any], *, key: str = "") -> Deduct
         return row
 
 
+def take_back(deduction_id: object, raw: Mapping[str, Any], *, key: str = "") -> Deduction:
+    """Take back a deduction that was entered wrongly (``MONEY``): ``UNDO_FIELDS``. What it paid is owed again.
+
+    The entry stays, with who took it back and why; it counts no more, in the month's limit neither.
+
+    Raises:
+        NotAllowed, NotFound. InvalidData: under ``reason``.
+        Refused: taken back already, or the incident was settled otherwise since.
+    """
+    given = clean(UNDO_FIELDS, raw)
+    with transaction():
+        seen = fetch(Deduction, deduction_id)
+        record = lock(seen.incident_id)
+        require(MONEY, record.unit_id)
+        detail = fetch(Incident, record.id)
+        lock_month(detail)
+        row = fetch(Deduction, seen.id)
+        session().refresh(row)
+        if answered_before(record.unit_id, key, f"tools.undeduct:{row.id}", given) is not None:
+            return row
+        _require_standing(record, detail, row)
+        row.undone_at, row.undone_by, row.undone_reason = clock.now(), current_scope().actor_id, given["reason"]
+        session().flush()
+        told = {"month": row.month, "amount": str(row.amount)}
+        perform(record.id, "undo_deduction", {**given, **told}, permitted=True)
+        notify(record, "tools.deduction_undone", [row.user_id], f"{row.month} ¥{row.amount}")
+        remember_answer(record.unit_id, key, {"deduction": row.id})
+        return row
+
+
+def _require_standing(record: Record, detail: Incident, row: Deduction) -> None:
+    if row.undone_at is not None:
+        raise Refused([Refusal("undone", _l("This deduction was taken back already"))])
+    if not _stands(record, detail):
+        raise Refused([Refusal("settled", _l("The incident was settled otherwise since; nothing is taken back"))])
+
+
+def may_be_undone(record: Record, detail: Incident) -> bool:
+    """Tell whether the actor may take deductions of an incident back, as it stands."""
+    return _stands(record, detail) and may(MONEY, record.unit_id)
+
+
+def _stands(record: Record, detail: Incident) -> bool:
+    return record.state == values.CHARGED or (
+        record.state == values.CLOSED and detail.settlement == values.FROM_PAY
+    )
+
+
 def _require_owed(record: Record, detail: Incident, given: Mapping[str, Any]) -> None:
     month, now = given["month"], local_day(record.unit_id).strftime("%Y-%m")
     if not MONTH.match(month):
@@ -165,7 +215,10 @@ def lock_month(detail: Incident) -> None:
 def deducted_in(user_id: int | None, unit_id: int, month: str) -> Decimal:
     """Return what was taken off somebody's pay of a month for all their incidents in a unit, in yuan."""
     mine = select(money_math.cents(Deduction.amount)).where(
-        Deduction.user_id == user_id, Deduction.unit_id == unit_id, Deduction.month == month
+        Deduction.user_id == user_id,
+        Deduction.unit_id == unit_id,
+        Deduction.month == month,
+        Deduction.undone_at.is_(None),
     )
     return money_math.from_cents(sum(session().scalars(mine)))
 

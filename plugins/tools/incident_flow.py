@@ -51,6 +51,12 @@ FACT_KINDS = (
     FactKind(
         "deducted", _l("Deducted from pay"), 45, words=(("month", _l("Month"), ()), ("amount", _l("Amount"), ()))
     ),
+    FactKind(
+        "deduction_undone",
+        _l("Deduction taken back"),
+        46,
+        words=(("month", _l("Month"), ()), ("amount", _l("Amount"), ())),
+    ),
     FactKind("settled", _l("Settled"), 50),
     FactKind("found", _l("Found again"), 60),
     FactKind("refunded", _l("Paid back"), 65),
@@ -248,6 +254,18 @@ TRANSITIONS = (
         BY_SERVICE,
         "settled",
         apply=settling.from_pay,
+    ),
+    Transition(
+        "undo_deduction",
+        _l("Take a deduction back"),
+        frozenset({CHARGED, CLOSED}),
+        CHARGED,
+        BY_SERVICE,
+        "deduction_undone",
+        (_REASON, Field("month", "text", _l("Month")), Field("amount", "text", _l("Amount"))),
+        apply=settling.owed_again,
+        kept=("month", "amount"),
+        note="reason",
     ),
     Transition(
         "repaired",

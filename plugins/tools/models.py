@@ -322,10 +322,11 @@ class Custody(UnitScoped, Base):
     __table_args__ = (
         UniqueConstraint("tool_id", "seq"),
         Index("uq_tools_custody_holder", "tool_id", unique=True, **_only("ends_at IS NULL")),
-        Index("ix_tools_custody_held", "party_id", "tool_id", **_only("ends_at IS NULL")),
+        # ``ends_at`` is in it so that it beats the indexes of everything a party ever held.
+        Index("ix_tools_custody_held", "party_id", "ends_at", "tool_id", **_only("ends_at IS NULL")),
         Index("ix_tools_custody_party", "party_id", "starts_at", "id"),
         Index("ix_tools_custody_ledger", "unit_id", "id"),
-        Index("ix_tools_custody_of_party", "party_id", "id"),
+        Index("ix_tools_custody_of_party", "unit_id", "party_id", "id"),
         Index("ix_tools_custody_how", "unit_id", "how", "id"),
         Index("ix_tools_custody_began", "unit_id", "starts_at"),
         CheckConstraint("ends_at IS NULL OR ends_at >= starts_at", name="order"),
@@ -367,6 +368,8 @@ class Handover(UnitScoped, Base):
         Index("ix_tools_handover_list", "unit_id", "id"),
         Index("ix_tools_handover_giver", "giver_id", "id"),
         Index("ix_tools_handover_taker", "taker_id", "id"),
+        Index("ix_tools_handover_to_give", "giver_id", "giver_at", "id", **_only("giver_at IS NULL")),
+        Index("ix_tools_handover_to_take", "taker_id", "taker_at", "id", **_only("taker_at IS NULL")),
         Index("ix_tools_handover_clearance", "clearance_id", "id", **_only("clearance_id IS NOT NULL")),
     )
 
@@ -517,7 +520,7 @@ class Application(UnitScoped, Base):
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
         Index("ix_tools_application_list", "unit_id", "id"),
-        Index("ix_tools_application_person", "user_id", "kind", "id"),
+        Index("ix_tools_application_person", "unit_id", "user_id", "id"),
         Index("ix_tools_application_tool", "tool_id", "id", **_only("tool_id IS NOT NULL")),
     )
 
@@ -605,6 +608,8 @@ class Deduction(UnitScoped, Base):
         "month": _l("Month"),
         "amount": _AMOUNT,
         "contract_clause": _l("Clause of the employment contract"),
+        "undone_at": _l("Taken back on"),
+        "undone_reason": _l("Reason"),
     }
     __table_args__ = (
         Index("ix_tools_deduction_person", "user_id", "month"),
@@ -621,6 +626,10 @@ class Deduction(UnitScoped, Base):
     entered_at: Mapped[datetime] = mapped_column(UtcDateTime)
     entered_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
     key: Mapped[str] = mapped_column(String(60), default="")
+    # One entered wrongly is taken back with a reason; it stays to be seen and counts no more.
+    undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    undone_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
+    undone_reason: Mapped[str] = mapped_column(String(500), default="")
 
     incident: Mapped[Incident] = relationship()
     user: Mapped[User] = relationship(foreign_keys=user_id)
@@ -679,6 +688,7 @@ class Count(UnitScoped, Base):
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
         Index("ix_tools_count_party", "party_id", "id"),
+        Index("ix_tools_count_list", "unit_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
@@ -740,6 +750,7 @@ class Purchase(UnitScoped, Base):
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
         Index("ix_tools_purchase_period", "unit_id", "kind", "period"),
+        Index("ix_tools_purchase_list", "unit_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)

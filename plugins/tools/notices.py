@@ -23,6 +23,7 @@ declare_notices(
     NoticeKind("tools.to_pay", _l("You are to compensate for a tool"), _GROUP),
     NoticeKind("tools.charge_changed", _l("A compensation for a tool has changed"), _GROUP),
     NoticeKind("tools.deducted", _l("A part of a compensation is deducted from your pay"), _GROUP),
+    NoticeKind("tools.deduction_undone", _l("A deduction from your pay was taken back"), _GROUP),
     NoticeKind("tools.counted", _l("A count waits to be checked"), _GROUP),
     NoticeKind("tools.found", _l("A lost tool was found"), _GROUP),
     NoticeKind(CLEARANCE, _l("Your tools are being cleared"), _GROUP),

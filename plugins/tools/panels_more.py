@@ -39,6 +39,7 @@ def context_of(record: Record, detail: Incident) -> dict[str, Any]:
         "refund": settling.to_refund(record.id) if record.state == values.REFUND else None,
         "in_kind": charged and judging.may_be_in_kind(record, detail),
         "deductions": deductions.of_incident(record.id),
+        "undo": deductions.may_be_undone(record, detail),
         "deduct_url": url_for("tools.incident_deduct", record_id=record.id)
         if charged and may(MONEY, record.unit_id)
         else "",

@@ -22,7 +22,7 @@ _FAULTS = frozenset({values.DEFECT, values.DAMAGE})
 _INCIDENT = _l("Incident")
 # The texts punish a late return as any other breach (R33-10): where both hold, it is proposed by itself.
 LATE_RETURN = ("R33-4.2", "R33-6.2")
-# Whose amount the clause leaves open: decided case by case, with the reason. Private lending is found by a judgement.
+# Whose amount the clause leaves open: decided case by case, with the reason. Lending is found by a judgement.
 _BREACHES: tuple[Rule, ...] = (
     PenaltyRule(clause=judging.LENDING, broken=()),
     PenaltyRule(clause=judging.BREACHES, broken=LATE_RETURN),

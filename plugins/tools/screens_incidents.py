@@ -167,6 +167,7 @@ DEDUCTIONS = ListSpec(
         ListColumn("tool", _l("Tool"), lambda d: d.incident.tool.code, "code", card="hide"),
         ListColumn("contract", _l("Clause of the employment contract"), lambda d: d.contract_clause),
         ListColumn("entered", _l("Entered at"), lambda d: d.entered_at, "moment", card="hide"),
+        ListColumn("undone", _l("Taken back on"), lambda d: d.undone_at, "moment"),
     ),
     orderings=(
         Ordering("newest", _l("Newest first"), (Deduction.id,)),

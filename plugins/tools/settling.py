@@ -40,7 +40,9 @@ MOST_SPELLS = 200
 
 def deducted(incident_id: int) -> Decimal:
     """Return what was deducted from pay for an incident so far, in yuan."""
-    mine = select(money_math.cents(Deduction.amount)).where(Deduction.incident_id == incident_id)
+    mine = select(money_math.cents(Deduction.amount)).where(
+        Deduction.incident_id == incident_id, Deduction.undone_at.is_(None)
+    )
     return money_math.from_cents(sum(session().scalars(mine)))
 
 
@@ -97,6 +99,12 @@ def from_pay(step: Step) -> None:
     _settle_lines(step.record)
     step.detail.settlement = values.FROM_PAY
     _give_up(step.record, step.detail)
+
+
+def owed_again(step: Step) -> None:
+    """A deduction was taken back: what it had settled is owed again; the lost tool stays off the books."""
+    for row in judging.lines_of(step.record.id):
+        charges.unsettle(row)
 
 
 def in_kind(step: Step) -> None:

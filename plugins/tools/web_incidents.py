@@ -36,7 +36,7 @@ from core.sdk import (
 from core.sdk_web import FieldsForm, form_from_fields, page_url, state_badge
 
 from . import custody, deductions, disposal, forms, incident_flow, incidents, judging, settling, values
-from .models import Incident, Tool
+from .models import Deduction, Incident, Tool
 from .rights import KEEP, MONEY, OWN, VIEW
 
 MOST_FILES = 10
@@ -54,6 +54,7 @@ def add_routes(blueprint: Blueprint) -> None:
         ("/incident/<record_id>/agree", "incident_agree", incident_agree, post),
         ("/incident/<record_id>/object", "incident_object", incident_object, post),
         ("/incident/<record_id>/deduct", "incident_deduct", incident_deduct, both),
+        ("/deduction/<deduction_id>/undo", "deduction_undo", deduction_undo, both),
         ("/tool/<tool_id>/disposal", "disposal_ask", disposal_ask, both),
         ("/tool/<tool_id>/dispose", "disposal_do", disposal_do, both),
     ):
@@ -282,6 +283,24 @@ def incident_deduct(record_id: str) -> ResponseReturnValue:
     left = settling.left(detail.id)
     note = _("%(left)s yuan are still owed. The wage only serves the month's limit and is not kept.", left=left)
     return _form_page(_l("Enter a deduction from pay"), form, back, note)
+
+
+def deduction_undo(deduction_id: str) -> ResponseReturnValue:
+    """Take back a deduction that was entered wrongly, saying why."""
+    row = fetch(Deduction, deduction_id)
+    if not may(MONEY, row.unit_id):
+        raise NotFound()
+    form = form_from_fields(deductions.UNDO_FIELDS, timezone=g.unit.timezone)
+    back = page_url("record.page", record_id=row.incident_id)
+    if _went_through(form, lambda: deductions.take_back(row.id, form.cleaned, key=_key())):
+        flash(_("Taken back; it is owed again."), "good")
+        return redirect(back)
+    note = _(
+        "%(month)s: %(amount)s yuan. The entry stays to be seen and counts no more.",
+        month=row.month,
+        amount=row.amount,
+    )
+    return _form_page(_l("Take a deduction back"), form, back, note)
 
 
 # --- disposal ------------------------------------------------------------------------------------

@@ -149,6 +149,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_tools_count'))
     )
     with op.batch_alter_table('tools_count', schema=None) as batch_op:
+        batch_op.create_index('ix_tools_count_list', ['unit_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_count_party', ['party_id', 'id'], unique=False)
 
     op.create_table('tools_place',
@@ -181,6 +182,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_tools_purchase'))
     )
     with op.batch_alter_table('tools_purchase', schema=None) as batch_op:
+        batch_op.create_index('ix_tools_purchase_list', ['unit_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_purchase_period', ['unit_id', 'kind', 'period'], unique=False)
 
     op.create_table('tools_stock',
@@ -237,6 +239,8 @@ def upgrade() -> None:
         batch_op.create_index('ix_tools_handover_giver', ['giver_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_handover_list', ['unit_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_handover_taker', ['taker_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_handover_to_give', ['giver_id', 'giver_at', 'id'], unique=False, sqlite_where=sa.text('giver_at IS NULL'), postgresql_where=sa.text('giver_at IS NULL'))
+        batch_op.create_index('ix_tools_handover_to_take', ['taker_id', 'taker_at', 'id'], unique=False, sqlite_where=sa.text('taker_at IS NULL'), postgresql_where=sa.text('taker_at IS NULL'))
 
     op.create_table('tools_purchase_line',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -329,7 +333,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('tools_application', schema=None) as batch_op:
         batch_op.create_index('ix_tools_application_list', ['unit_id', 'id'], unique=False)
-        batch_op.create_index('ix_tools_application_person', ['user_id', 'kind', 'id'], unique=False)
+        batch_op.create_index('ix_tools_application_person', ['unit_id', 'user_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_application_tool', ['tool_id', 'id'], unique=False, sqlite_where=sa.text('tool_id IS NOT NULL'), postgresql_where=sa.text('tool_id IS NOT NULL'))
 
     op.create_table('tools_count_line',
@@ -378,11 +382,11 @@ def upgrade() -> None:
     sa.UniqueConstraint('tool_id', 'seq', name=op.f('uq_tools_custody_tool_id_seq'))
     )
     with op.batch_alter_table('tools_custody', schema=None) as batch_op:
-        batch_op.create_index('ix_tools_custody_held', ['party_id', 'tool_id'], unique=False, sqlite_where=sa.text('ends_at IS NULL'), postgresql_where=sa.text('ends_at IS NULL'))
+        batch_op.create_index('ix_tools_custody_held', ['party_id', 'ends_at', 'tool_id'], unique=False, sqlite_where=sa.text('ends_at IS NULL'), postgresql_where=sa.text('ends_at IS NULL'))
         batch_op.create_index('ix_tools_custody_began', ['unit_id', 'starts_at'], unique=False)
         batch_op.create_index('ix_tools_custody_how', ['unit_id', 'how', 'id'], unique=False)
         batch_op.create_index('ix_tools_custody_ledger', ['unit_id', 'id'], unique=False)
-        batch_op.create_index('ix_tools_custody_of_party', ['party_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_custody_of_party', ['unit_id', 'party_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_custody_party', ['party_id', 'starts_at', 'id'], unique=False)
         batch_op.create_index('uq_tools_custody_holder', ['tool_id'], unique=True, sqlite_where=sa.text('ends_at IS NULL'), postgresql_where=sa.text('ends_at IS NULL'))
 
@@ -531,10 +535,14 @@ def upgrade() -> None:
     sa.Column('entered_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('entered_by', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('key', sa.String(length=60), nullable=False),
+    sa.Column('undone_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('undone_by', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('undone_reason', sa.String(length=500), nullable=False),
     sa.Column('unit_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.CheckConstraint('amount > 0', name=op.f('ck_tools_deduction_amount')),
     sa.ForeignKeyConstraint(['entered_by'], ['core_user.id'], name=op.f('fk_tools_deduction_entered_by')),
     sa.ForeignKeyConstraint(['incident_id'], ['tools_incident.id'], name=op.f('fk_tools_deduction_incident_id')),
+    sa.ForeignKeyConstraint(['undone_by'], ['core_user.id'], name=op.f('fk_tools_deduction_undone_by')),
     sa.ForeignKeyConstraint(['unit_id'], ['core_unit.id'], name=op.f('fk_tools_deduction_unit_id')),
     sa.ForeignKeyConstraint(['user_id'], ['core_user.id'], name=op.f('fk_tools_deduction_user_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_tools_deduction'))
@@ -621,6 +629,8 @@ def downgrade() -> None:
 
     op.drop_table('tools_purchase_line')
     with op.batch_alter_table('tools_handover', schema=None) as batch_op:
+        batch_op.drop_index('ix_tools_handover_to_take', sqlite_where=sa.text('taker_at IS NULL'), postgresql_where=sa.text('taker_at IS NULL'))
+        batch_op.drop_index('ix_tools_handover_to_give', sqlite_where=sa.text('giver_at IS NULL'), postgresql_where=sa.text('giver_at IS NULL'))
         batch_op.drop_index('ix_tools_handover_taker')
         batch_op.drop_index('ix_tools_handover_list')
         batch_op.drop_index('ix_tools_handover_giver')
@@ -633,6 +643,7 @@ def downgrade() -> None:
     op.drop_table('tools_stock')
     with op.batch_alter_table('tools_purchase', schema=None) as batch_op:
         batch_op.drop_index('ix_tools_purchase_period')
+        batch_op.drop_index('ix_tools_purchase_list')
 
     op.drop_table('tools_purchase')
     with op.batch_alter_table('tools_place', schema=None) as batch_op:
@@ -641,6 +652,7 @@ def downgrade() -> None:
     op.drop_table('tools_place')
     with op.batch_alter_table('tools_count', schema=None) as batch_op:
         batch_op.drop_index('ix_tools_count_party')
+        batch_op.drop_index('ix_tools_count_list')
 
     op.drop_table('tools_count')
     with op.batch_alter_table('tools_clearance', schema=None) as batch_op:

@@ -167,6 +167,53 @@ def test_money_taken_off_pay_goes_back_when_the_tool_is_found(place: Place) -> N
     assert place.state(key) == values.CLOSED
 
 
+def undo(place: Place, deduction: int, reason: str = "录错月份", **more: Any) -> None:
+    with place.acting(place.finance):
+        deductions.take_back(deduction, {"reason": reason}, **more)
+
+
+@pytest.mark.clause("GJ-2")
+def test_a_deduction_entered_wrongly_is_taken_back_and_counts_no_more(place: Place) -> None:
+    _, key = lost_and_owed(place, "1500.00")
+    row = deduct(place, key, "1000.00")
+    undo(place, row)
+    assert (owed(place, key), place.state(key)) == (Decimal("1500.00"), values.CHARGED)
+    assert place.facts(key)[-1] == "deduction_undone"
+    deduct(place, key, "1000.00")  # the month's limit is free again
+    (kept,) = place.all(select(Deduction).where(Deduction.id == row))
+    assert (kept.undone_by, kept.undone_reason, kept.undone_at) == (place.finance.id, "录错月份", place.now)
+    assert any("录错月份" in str(one.__dict__) for one in place.all(select(Audit)))
+    with pytest.raises(Refused) as again:
+        undo(place, row)
+    assert [one.code for one in again.value.refusals] == ["undone"]
+
+
+def test_taking_the_last_deduction_back_opens_what_it_settled(place: Place) -> None:
+    tool, key = lost_and_owed(place)
+    deduct(place, key, "100.00")
+    last = deduct(place, key, "68.00")
+    assert (place.state(key), place.state(tool)) == (values.CLOSED, values.SCRAPPED)
+    undo(place, last, key="u1")
+    undo(place, last, key="u1")  # a retry
+    assert (place.state(key), owed(place, key)) == (values.CHARGED, Decimal("68.00"))
+    with place.acting(place.finance):
+        perform(key, "settle", {"receipt": "SJ-9"})
+    with pytest.raises(Refused) as settled:
+        undo(place, place.all(select(Deduction.id).order_by(Deduction.id))[0])
+    assert [one.code for one in settled.value.refusals] == ["settled"]
+
+
+def test_only_who_handles_money_takes_a_deduction_back_and_says_why(place: Place) -> None:
+    _, key = lost_and_owed(place)
+    row = deduct(place, key, "10")
+    for who in (place.ann, place.keeper):
+        with place.acting(who), pytest.raises(NotAllowed):
+            deductions.take_back(row, {"reason": "x"})
+    with pytest.raises(InvalidData) as bad:
+        undo(place, row, " ")
+    assert "reason" in bad.value.errors
+
+
 def test_no_wage_is_kept_anywhere(place: Place) -> None:
     _, key = lost_and_owed(place, "900.00")
     strange = {"wage": "4321.09", "minimum_wage": "2123.45"}

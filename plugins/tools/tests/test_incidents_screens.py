@@ -167,6 +167,14 @@ def test_a_deduction_is_entered_and_listed(app: Flask, place: Place) -> None:
     assert place.state(key) == values.CLOSED
     assert "168.00" in client.get(DEDUCTIONS).text
     assert browser(app, place, place.keeper).get(DEDUCTIONS).status_code == 403
+    (row,) = place.all(select(Deduction))
+    undo = f"/p/tools/deduction/{row.id}/undo"
+    assert undo in client.get(f"/admin/record/{key}").text and client.get(undo).status_code == 200
+    assert browser(app, place, place.keeper).get(undo).status_code == 404
+    assert client.post(undo, data={"key": str(uuid7())}).status_code == 422  # it wants a reason
+    assert client.post(undo, data={"reason": "扣错了人", "key": str(uuid7())}).status_code == 302
+    assert (place.state(key), undo in client.get(f"/admin/record/{key}").text) == (values.CHARGED, False)
+    assert "扣错了人" in client.get(f"/admin/record/{key}").text
 
 
 def test_disposal_on_the_tools_page(app: Flask, place: Place) -> None:
