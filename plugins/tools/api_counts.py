@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from core.sdk import ApiResource, Choices, Field, InvalidData, Record, session
 
-from . import care, counts, file, kinds, parties, values
+from . import care, counts, file, kinds, parties, stock, values
 from .models import Count, CountLine, Kind, Party, Service, Tool
 from .rights import KEEP, MAINTAIN, VIEW
 
@@ -141,8 +141,8 @@ def _show_lines(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
             "tool": codes.get(row.tool_id, ""),
             "kind": kinds.get(row.kind_id, ""),
             "result": row.result,
-            "expected": row.expected,
-            "counted": row.counted,
+            "expected": stock.as_number(row.expected),
+            "counted": stock.as_number(row.counted),
             "condition": row.condition,
             "place": row.place,
             "note": row.note,

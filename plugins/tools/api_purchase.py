@@ -106,7 +106,7 @@ def _show_stock(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
             "party": row.party_id,
             "holder": str(parties.party_name(holders[row.party_id])),
             "kind": kinds[row.kind_id].code,
-            "quantity": row.quantity,
+            "quantity": stock.as_number(row.quantity),
         }
         for row in rows
     ]
@@ -141,7 +141,8 @@ def _show_moves(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
     kinds = _kinds(row.kind_id for row in rows)
     return [
         {
-            **{name: getattr(row, name) for name in ("id", "quantity", "why", "at", "note")},
+            **{name: getattr(row, name) for name in ("id", "why", "at", "note")},
+            "quantity": stock.as_number(row.quantity),
             "kind": kinds[row.kind_id].code,
             "giver": row.giver_id,
             "taker": row.taker_id,

@@ -62,6 +62,8 @@ class Kind(UnitScoped, Base):
         "maintain_months": _l("Maintained every (months)"),
         "calibrate_months": _l("Calibrated every (months)"),
         "active": _ACTIVE,
+        "measure": _l("Counted in"),
+        "low_stock": _l("At least in the stores"),
     }
     __table_args__ = (
         UniqueConstraint("unit_id", "code"),
@@ -205,6 +207,7 @@ class Permit(UnitScoped, Base):
         "basis": _l("Training or paper"),
         "ended_on": _l("Taken back on"),
         "reason": _REASON,
+        "granted_by": _l("Given by"),
     }
     __table_args__ = (
         Index("ix_tools_permit_list", "unit_id", "id"),
@@ -257,6 +260,15 @@ class Tool(UnitScoped, Base):
         "maintainer_id": _l("Maintainer"),
         "maintain_on": _l("Next maintenance"),
         "calibrate_on": _l("Calibrated until"),
+        "maker": _l("Maker"),
+        "supplier": _l("Supplier"),
+        "condition": (_l("Condition of tools"), values.CONDITIONS),
+        "lent_at": _l("Lent at"),
+        "due_at": _l("Back by"),
+        "borrowed": _l("Borrowed"),
+        "used_until": _l("Use ended at"),
+        "outside": _l("Taken out"),
+        "custody_seq": _l("Changes of holder"),
     }
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
@@ -362,6 +374,18 @@ class Handover(UnitScoped, Base):
         "taker_id": _l("Taken over by"),
         "due_at": _l("Back by"),
         "purpose": _l("Used for"),
+        "giver_by": _l("Giver's yes by"),
+        "giver_at": _l("Giver's yes at"),
+        "giver_means": (_l("Giver's yes by which means"), values.MEANS),
+        "taker_by": _l("Receiver's yes by"),
+        "taker_at": _l("Receiver's yes at"),
+        "taker_means": (_l("Receiver's yes by which means"), values.MEANS),
+        "giver_signature_id": _l("Giver's signature"),
+        "taker_signature_id": _l("Receiver's signature"),
+        "application_id": _l("Application"),
+        "clearance_id": _l("Clearance"),
+        "incident_id": _l("Incident"),
+        "lines_count": _l("Lines"),
     }
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
@@ -516,6 +540,13 @@ class Application(UnitScoped, Base):
         "kind_id": _KIND,
         "quantity": _QUANTITY,
         "reason": _REASON,
+        "clause": _l("Clause"),
+        "department_id": _l("Other department"),
+        "tool_id": _TOOL,
+        "fulfilled": _l("Carried out"),
+        "due_at": _l("Back by"),
+        "to_user_id": _l("Lent on to"),
+        "approval_id": _l("Approval"),
     }
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
@@ -560,6 +591,21 @@ class Incident(UnitScoped, Base):
         "user_id": _l("Who answers"),
         "judgement": _l("Judgement"),
         "settlement": (_l("How it is settled"), values.SETTLEMENTS),
+        "breach": (_l("Which rule was broken"), values.BREACHES),
+        "tool_id": _TOOL,
+        "holder_id": _PARTY,
+        "happened_at": _l("When it happened"),
+        "where": _l("Place of the event"),
+        "what": _l("What exactly"),
+        "injured": _l("Somebody is hurt"),
+        "secured": _l("Use was stopped and the site secured"),
+        "clause": _l("Clause"),
+        "amount": _AMOUNT,
+        "approval_id": _l("Approval"),
+        "agreed_at": _l("Agreed at"),
+        "replacement_id": _l("The same tool bought"),
+        "clearance_id": _l("Clearance"),
+        "count_line_id": _l("Line of a count"),
     }
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
@@ -610,6 +656,10 @@ class Deduction(UnitScoped, Base):
         "contract_clause": _l("Clause of the employment contract"),
         "undone_at": _l("Taken back on"),
         "undone_reason": _l("Reason"),
+        "incident_id": _l("Incident"),
+        "entered_by": _l("Entered by"),
+        "entered_at": _l("Entered at"),
+        "undone_by": _l("Undone by"),
     }
     __table_args__ = (
         Index("ix_tools_deduction_person", "user_id", "month"),
@@ -648,6 +698,11 @@ class Service(UnitScoped, Base):
         "cost": _l("Cost"),
         "next_on": _l("Next one"),
         "certificate": _l("Certificate"),
+        "tool_id": _TOOL,
+        "by": _l("Done by"),
+        "parts_done": _l("Parts of maintenance"),
+        "entered_by": _l("Entered by"),
+        "entered_at": _l("Entered at"),
     }
     __table_args__ = (
         Index("ix_tools_service_tool", "tool_id", "id"),
@@ -684,6 +739,9 @@ class Count(UnitScoped, Base):
         "party_id": _PARTY,
         "keeper_by": _l("Counted and signed by"),
         "manager_by": _l("Checked by"),
+        "begun_at": _l("Begun at"),
+        "keeper_at": _l("Counted and signed at"),
+        "manager_at": _l("Checked and signed at"),
     }
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
@@ -746,6 +804,9 @@ class Purchase(UnitScoped, Base):
         "period": _l("Period"),
         "budget": _l("Budget"),
         "supplier": _l("Supplier"),
+        "reason": _REASON,
+        "ordered_on": _l("Ordered on"),
+        "application_id": _l("Application"),
     }
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
@@ -811,6 +872,8 @@ class Clearance(UnitScoped, Base):
         "user_id": _PERSON,
         "successor_id": _l("Successor"),
         "last_day": _l("Last day"),
+        "informed": _l("Who was told of missing tools"),
+        "closing": _l("What was open at the end"),
     }
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),

@@ -197,6 +197,11 @@ def quantity_of(party_id: int, kind_id: int) -> Decimal:
     return session().scalar(wanted) or Decimal(0)
 
 
+def as_number(quantity: Decimal | None) -> float | None:
+    """Return a quantity as programs read it: hundredths up to ten million are told exactly enough."""
+    return None if quantity is None else float(quantity)
+
+
 def plain_number(quantity: Decimal) -> str:
     """Return a quantity as people write it: ``3`` rather than ``3.00``."""
     whole = quantity.to_integral_value()
