@@ -34,6 +34,7 @@ from core.sdk import (
 )
 
 from . import (
+    acceptance,
     api_applications,
     api_counts,
     api_file,
@@ -71,10 +72,13 @@ from . import (
     screens_applications,
     screens_counts,
     screens_desk,
-    screens_file,
     screens_handovers,
+    screens_holders,
     screens_incidents,
+    screens_kinds,
+    screens_permits,
     screens_purchase,
+    screens_tools,
     web_applications,
     web_counts,
     web_desk,
@@ -177,7 +181,10 @@ def rules() -> list[Rule]:
 def admin_views() -> list[AdminEntry]:
     views = [
         *screens_desk.views(),
-        *screens_file.views(),
+        *screens_tools.views(),
+        *screens_kinds.views(),
+        *screens_holders.views(),
+        *screens_permits.views(),
         *screens_handovers.views(),
         *screens_applications.views(),
         *screens_incidents.views(),
@@ -244,6 +251,7 @@ def unit_disabling(unit: Unit) -> list[Blocker]:
 
 @hookimpl
 def record_transitioned(record: Record, transition: str, facts: Sequence[Fact]) -> None:
+    acceptance.after_step(record, transition, facts)
     incidents.after_step(record, transition, facts)
     if record.type == file.TYPE.code:
         care.after_step(record, transition, facts)

@@ -16,7 +16,8 @@ from core.sdk_web import FieldsForm, check_version, form_from_fields
 
 from . import file, holders, kinds, permits
 from .rights import DECIDE, KEEP
-from .screens_file import chosen, tool_url
+from .screens_file import chosen
+from .screens_tools import tool_url
 
 
 def add_routes(blueprint: Blueprint) -> None:
