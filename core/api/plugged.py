@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from core.kernel.access import may, require
 from core.kernel.database import current_scope, fetch, session, transaction
@@ -125,7 +125,7 @@ class _Collection:
         seen = units & units_where(self.resource.permission)
         if self.resource.also:
             seen &= units_where(self.resource.also)
-        statement = narrowed(select(model).where(model.unit_id.in_(seen)), self.filters)
+        statement = narrowed(select(model).where(self._readable(units, seen)), self.filters)
         return serving.page(self.name, statement, self.order, self._show, self.shape, model.id)
 
     def get(self, id: str) -> Reply:
@@ -177,9 +177,25 @@ class _Collection:
         model: Any = self.resource.model
         row = fetch(model, key)
         self._on(row.unit_id)
-        if not all(may(one, row.unit_id) for one in (self.resource.permission, self.resource.also) if one):
+        if all(may(one, row.unit_id) for one in (self.resource.permission, self.resource.also) if one):
+            return row
+        mine = self._own() if may(self.resource.write_permission, row.unit_id) else None
+        if mine is None or session().scalars(select(model.id).where(model.id == row.id, mine)).first() is None:
             raise NotFound()
         return row
+
+    def _own(self) -> Any:
+        """Return the criterion of the actor's own rows, None where there are no such ones."""
+        actor_id = current_scope().actor_id
+        return self.resource.own(actor_id) if self.resource.own is not None and actor_id is not None else None
+
+    def _readable(self, units: frozenset[int], seen: frozenset[int]) -> Any:
+        """Return the criterion of what the actor may read: everything in ``seen``, elsewhere what is their own."""
+        model: Any = self.resource.model
+        elsewhere = (units & units_where(self.resource.write_permission)) - seen
+        mine = self._own() if elsewhere else None
+        everything = model.unit_id.in_(seen)
+        return everything if mine is None else or_(everything, and_(model.unit_id.in_(elsewhere), mine))
 
     def _show(self, rows: Sequence[Any]) -> list[Mapping[str, Any]]:
         shown = self.resource.show(rows)

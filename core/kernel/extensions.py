@@ -184,7 +184,8 @@ class ApiResource:
     moment, object, objects for a list of them); ``show(rows)`` answers one mapping per row for a whole page at
     once. ``filters`` are columns that may be asked for by equality. ``create(unit_id, raw)`` and
     ``change(row, raw)`` are services; None: not offered. ``also`` is a further permission that whoever reads needs,
-    where the rows tell of something that has one of its own (a record, say).
+    where the rows tell of something that has one of its own (a record, say). ``own(user_id)`` is the criterion of
+    the rows that concern somebody: with it whoever holds ``write_permission`` alone reads those.
     """
 
     path: str
@@ -200,6 +201,7 @@ class ApiResource:
     change: Callable[[Any, Mapping[str, Any]], Any] | None = None
     plugin: str = ""
     also: str = ""
+    own: Callable[[int], Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ def _applications() -> ApiResource:
         filters={"kind": Application.kind, "user_id": Application.user_id},
         fields=applications.FIELDS,
         create=_apply,
+        own=lambda user_id: Application.user_id == user_id,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import joinedload
 
 from core.sdk import ApiResource, Field, InvalidData, NotFound, Record, clean, session
@@ -83,7 +83,14 @@ def _handovers(
         filters={"kind": Handover.kind, "giver_id": Handover.giver_id, "taker_id": Handover.taker_id},
         fields=fields,
         create=create,
+        own=_theirs,
     )
+
+
+def _theirs(user_id: int) -> Any:
+    """Return the criterion of the hand-overs somebody gives or takes."""
+    mine = select(Party.id).where(Party.user_id == user_id, Party.kind.in_(sides.PEOPLE))
+    return or_(Handover.giver_id.in_(mine), Handover.taker_id.in_(mine))
 
 
 def _show_handovers(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
