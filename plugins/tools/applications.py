@@ -6,30 +6,21 @@ clause asks for a decision (it is switched off), the application is granted when
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import case, or_, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy import select
 
 from core.sdk import (
     Choices,
-    FactKind,
     Field,
-    Guard,
     InvalidData,
-    NotAllowed,
-    NotFound,
     Record,
     RecordType,
     Refusal,
     Refused,
-    State,
-    Step,
-    Transition,
     accounts,
     answered_before,
     approvals,
@@ -43,8 +34,6 @@ from core.sdk import (
     holds,
     label_of,
     lock,
-    make_workflow,
-    may,
     notify,
     perform,
     publish,
@@ -55,12 +44,12 @@ from core.sdk import (
     unit_facts,
 )
 
-from . import custody, file, flow, kinds, notices, parties, values
+from . import application_flow, application_rows, custody, file, kinds, notices, parties, values
 from .models import Application, Kind, Party, Tool
-from .rights import DECIDE, KEEP, OWN, VIEW
+from .rights import KEEP, OWN
 from .values import A_ADDITIONAL, A_BORROW, A_LEND, A_NEW, A_REPLACE, A_TAKE_OUT, A_WEAR_PART
 
-CODE, SUBJECT = "tools_application", "tools.application"
+SUBJECT = "tools.application"
 MOST = 100
 # The clauses that ask for a decision, by kind; the first that holds in the unit names who decides.
 CLAUSES: Mapping[str, tuple[str, ...]] = {
@@ -124,79 +113,6 @@ FIELDS = (
     ),
     Field("reason", "long", _l("Reason"), True, max_length=1000),
 )
-
-
-# --- the workflow --------------------------------------------------------------------------------
-
-
-def _not_theirs(step: Step) -> Any:
-    """Only who gets it, or a keeper, takes an application back."""
-    if current_scope().actor_id == step.detail.user_id or may(KEEP, step.record.unit_id):
-        return None
-    return _l("Only who applied, or a keeper, may take it back")
-
-
-def _take_back(step: Step) -> None:
-    if step.detail.approval_id is not None:
-        approvals.lapse(step.detail.approval_id, str(step.values.get("reason") or ""))
-
-
-_OPEN = frozenset({values.ASKED})
-_GRANTED = frozenset({values.GRANTED})
-_REASON = Field("reason", "long", _l("Reason"), max_length=500)
-_APPROVAL = (Field("approval", "int", _l("Approval")), _REASON)
-STATES = tuple(
-    State(
-        code,
-        label,
-        {values.ASKED: "open", values.GRANTED: "open", values.FULFILLED: "closed"}.get(code, "cancelled"),
-    )
-    for code, label in values.APPLICATION_STATES
-)
-FACT_KINDS = (
-    FactKind("registered", _l("Applied for"), 0),
-    FactKind("granted", _l("Application granted"), 30),
-    FactKind("rejected", _l("Application rejected"), 31),
-    FactKind("used", _l("Part of it carried out"), 40),
-    FactKind("fulfilled", _l("Application carried out"), 50),
-    FactKind("withdrawn", _l("Application taken back"), 90),
-)
-
-
-def _follows(
-    name: str, label: Any, sources: frozenset[str], target: str | None, fact: str, fields: tuple[Field, ...]
-) -> Transition:
-    kept = tuple(one.name for one in fields if one is not _REASON)
-    note = "reason" if _REASON in fields else ""
-    return Transition(name, label, sources, target, flow.BY_SERVICE, fact, fields, kept=kept, note=note)
-
-
-_CARRIED_OUT = (
-    Field("quantity", "int", _l("Quantity")),
-    Field("handover", "text", _l("Hand-over of tools"), max_length=60),
-)
-TRANSITIONS = (
-    _follows("grant", _l("Grant"), _OPEN, values.GRANTED, "granted", _APPROVAL),
-    _follows("reject", _l("Reject"), _OPEN, values.REJECTED, "rejected", _APPROVAL),
-    _follows("lapse", _l("Taken back by the asker"), _OPEN, values.CANCELLED, "withdrawn", _APPROVAL),
-    _follows("use_part", _l("Carry out a part"), _GRANTED, None, "used", _CARRIED_OUT),
-    _follows("fulfil", _l("Carry out"), _GRANTED, values.FULFILLED, "fulfilled", _CARRIED_OUT),
-    Transition(
-        "withdraw",
-        _l("Take the application back"),
-        _OPEN | _GRANTED,
-        values.CANCELLED,
-        OWN,
-        "withdrawn",
-        (_REASON,),
-        (Guard("not_theirs", _not_theirs),),
-        apply=_take_back,
-        note="reason",
-        tone="danger",
-        weight=70,
-    ),
-)
-WORKFLOW = make_workflow(values.ASKED, STATES, TRANSITIONS, FACT_KINDS)
 
 
 # --- applying ------------------------------------------------------------------------------------
@@ -270,7 +186,7 @@ def _register(
         permission=permission,
         facts=[("registered", {"what": kind})],
     )
-    publish("record.registered", unit_id, {"record_id": record.id, "type": CODE})
+    publish("record.registered", unit_id, {"record_id": record.id, "type": application_rows.CODE})
     if detail.clause:
         _ask(record, detail, wanted, tool, name)
     else:
@@ -418,40 +334,11 @@ def withdraw(record_id: object, reason: str = "", *, version: int | None = None)
     Raises:
         NotFound, NotAllowed, Conflict. Refused: it was decided against or carried out; somebody else's.
     """
-    record = fetch_application(record_id)
+    record = application_rows.fetch_application(record_id)
     return perform(record.id, "withdraw", {"reason": reason}, version=version)
 
 
 # --- carrying out --------------------------------------------------------------------------------
-
-
-def find_granted(
-    unit_id: int,
-    user_id: int,
-    kind_id: int,
-    kinds: Sequence[str],
-    *,
-    tool_id: int | None = None,
-    now: datetime | None = None,
-) -> Application | None:
-    """Return a granted application of a person for a kind of tool that is not used up, or None.
-
-    ``kinds`` of application in the order in which they are looked for; of one kind the oldest. ``tool_id``: one
-    that names another tool is not meant. A loan, lending on or taking out whose time has passed is not either.
-    """
-    order = case({kind: place for place, kind in enumerate(kinds)}, value=Application.kind, else_=len(kinds))
-    wanted = (
-        select(Application)
-        .join(Record, Record.id == Application.id)
-        .where(Application.unit_id == unit_id, Application.user_id == user_id, Application.kind_id == kind_id)
-        .where(Application.kind.in_(kinds), Application.fulfilled < Application.quantity)
-        .where(Record.state == values.GRANTED)
-        .where(or_(Application.due_at.is_(None), Application.due_at > (now or clock.now())))
-        .order_by(order, Application.id)
-    )
-    if tool_id is not None:
-        wanted = wanted.where(or_(Application.tool_id.is_(None), Application.tool_id == tool_id))
-    return session().scalars(wanted.options(joinedload(Application.kind_of_tool)).limit(1)).first()
 
 
 def use(application: Application, quantity: int, record: Record | None = None) -> Record:
@@ -479,54 +366,7 @@ def use(application: Application, quantity: int, record: Record | None = None) -
         return perform(asked.id, step, given, permitted=True)
 
 
-# --- reading -------------------------------------------------------------------------------------
-
-
-def fetch_application(record_id: object) -> Record:
-    """Fetch an application the actor may see: their own, or with a permission to see tools.
-
-    Raises:
-        NotFound: no such one, or not for this actor.
-    """
-    record = fetch(Record, record_id)
-    if record.type != CODE or not _concerns(record):
-        raise NotFound()
-    return record
-
-
-def _concerns(record: Record) -> bool:
-    if any(may(right, record.unit_id) for right in (VIEW, KEEP, DECIDE)):
-        return True
-    actor = current_scope().actor_id
-    return actor is not None and detail_of(record).user_id == actor
-
-
-def of_person(user_id: int, unit_id: int, limit: int = 50) -> Sequence[Application]:
-    """Return the latest applications of a person in a unit, the newest first (their own, or with ``VIEW``).
-
-    Raises:
-        NotAllowed.
-    """
-    if current_scope().actor_id != user_id:
-        require(VIEW, unit_id)
-    elif not (may(OWN, unit_id) or may(VIEW, unit_id)):
-        raise NotAllowed(OWN)
-    mine = select(Application).where(Application.unit_id == unit_id, Application.user_id == user_id)
-    whole = joinedload(Application.kind_of_tool), joinedload(Application.tool)
-    return session().scalars(mine.options(*whole).order_by(Application.id.desc()).limit(limit)).all()
-
-
-def open_of_person(user_id: int, unit_id: int, kinds: Iterable[str] = ()) -> Sequence[Application]:
-    """Return a person's applications that wait or are granted and not carried out yet. It asks no permission."""
-    wanted = (
-        select(Application)
-        .join(Record, Record.id == Application.id)
-        .where(Application.unit_id == unit_id, Application.user_id == user_id)
-        .where(Record.state.in_((values.ASKED, values.GRANTED)))
-    )
-    if kinds:
-        wanted = wanted.where(Application.kind.in_(list(kinds)))
-    return session().scalars(wanted.options(joinedload(Application.kind_of_tool)).order_by(Application.id)).all()
+# --- words -----------------------------------------------------------------------------------------
 
 
 def kind_words(kind: str) -> Any:
@@ -545,5 +385,12 @@ def _search_text(record: Record, detail: Application) -> str:
 
 
 TYPE = RecordType(
-    CODE, _l("Application"), "SQ", Application, WORKFLOW, _search_text, intake=FIELDS, register=register
+    application_rows.CODE,
+    _l("Application"),
+    "SQ",
+    Application,
+    application_flow.WORKFLOW,
+    _search_text,
+    intake=FIELDS,
+    register=register,
 )

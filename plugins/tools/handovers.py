@@ -44,7 +44,7 @@ from core.sdk import (
     unit_facts,
 )
 
-from . import applications, file, holders, parties, sides, values
+from . import application_rows, file, holders, parties, sides, values
 from .acceptance import accept, say
 from .handover_flow import CODE, WORKFLOW, ticks_wanted
 from .handover_reasons import against_offer
@@ -373,7 +373,7 @@ def _application(plan: Plan, application_id: int | None) -> Application | None:
         return None
     # An old tool that is to be replaced is named by its application, too: it is not the one that is given.
     borrowed = plan.kind != values.ISSUE and len(plan.tools) == 1
-    found = applications.find_granted(
+    found = application_rows.find_granted(
         plan.unit_id,
         person.user_id,
         kinds.pop(),

@@ -30,7 +30,7 @@ from core.sdk import (
     session,
 )
 
-from . import custody, values
+from . import application_rows, custody, values
 from .models import Application, Party, Tool
 from .rights import DECIDE, KEEP, OWN
 
@@ -120,14 +120,12 @@ def field_trip(unit_id: int, user_id: int, number: str) -> Record | None:
 
 def permission_of(tool: Tool, user_id: int, at: datetime) -> Application | None:
     """Return the granted permission of a person to take this tool out at a moment, or None."""
-    from . import applications  # it needs the file, which needs the steps of this module
-
     kinds = (values.A_TAKE_OUT,)
-    return applications.find_granted(tool.unit_id, user_id, tool.kind_id, kinds, tool_id=tool.id, now=at)
+    return application_rows.find_granted(tool.unit_id, user_id, tool.kind_id, kinds, tool_id=tool.id, now=at)
 
 
 def _take_out(step: Step) -> None:
-    from . import applications
+    from . import applications  # it needs the file, which needs the steps of this module
 
     step.detail.outside = True
     party = holder_of(step.detail)

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from core.sdk import Panel, Record, User, detail_of, fetch, label_of, may, session
 from core.sdk_web import page_url
 
-from . import applications, clearance, flow, parties, reminders, values
+from . import application_rows, applications, clearance, flow, parties, reminders, values
 from .models import Application, Clearance, Party
 from .rights import CLEAR, DECIDE, KEEP, VIEW
 
@@ -76,7 +76,7 @@ def _reminders(record: Record, _detail: Any) -> list[Panel]:
 
 
 _MAKERS: Mapping[str, Callable[[Record, Any], list[Panel]]] = {
-    applications.CODE: _application,
+    application_rows.CODE: _application,
     clearance.CODE: _clearance,
     flow.CODE: _reminders,
 }

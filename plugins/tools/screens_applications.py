@@ -23,7 +23,7 @@ from core.sdk_web import (
     page_url,
 )
 
-from . import applications, clearance, values
+from . import application_rows, applications, clearance, values
 from .models import Application, Clearance, Custody, Reminder, Tool
 from .rights import CLEAR, KEEP, OWN, VIEW
 
@@ -125,7 +125,7 @@ APPLICATIONS = ListSpec(
             "mine", _l("Mine"), lambda statement, context: statement.where(Application.user_id == context.actor_id)
         ),
     ),
-    search=_found(Application, applications.CODE),
+    search=_found(Application, application_rows.CODE),
     search_hint=_l("Number, kind of tool or person"),
     empty=_l("No application yet."),
 )

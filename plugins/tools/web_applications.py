@@ -28,7 +28,7 @@ from core.sdk import (
 )
 from core.sdk_web import FieldsForm, form_from_fields, page_url, state_badge
 
-from . import applications, clearance, forms, kinds, parties, stock, values
+from . import application_rows, applications, clearance, forms, kinds, parties, stock, values
 from .rights import CLEAR, KEEP, OWN, VIEW
 
 MOST = 500
@@ -127,7 +127,7 @@ def _own_url() -> str:
 
 def application_withdraw(application_id: str) -> ResponseReturnValue:
     """Take one's own application back."""
-    record = applications.fetch_application(application_id)
+    record = application_rows.fetch_application(application_id)
     try:
         with transaction():
             applications.withdraw(record.id, request.form.get("reason", "")[:500])

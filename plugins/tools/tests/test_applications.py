@@ -13,7 +13,7 @@ from sqlalchemy import select
 from core.records.models import Notice
 from core.rules.approval_models import Approval
 from core.sdk import Conflict, InvalidData, NotAllowed, NotFound, Refused, User, approvals, transaction
-from plugins.tools import applications, values
+from plugins.tools import application_rows, applications, values
 from plugins.tools.models import Application, Tool
 from tests.helpers import as_system
 
@@ -70,7 +70,7 @@ def granted(place: Place, user: User, **raw: Any) -> int:
 
 def find(place: Place, user: User, kinds: tuple[str, ...], kind: str = "测线器", **more: Any) -> int | None:
     with place.acting():
-        found = applications.find_granted(place.unit.id, user.id, place.kind(kind), kinds, **more)
+        found = application_rows.find_granted(place.unit.id, user.id, place.kind(kind), kinds, **more)
         return found.id if found else None
 
 
@@ -188,9 +188,9 @@ def test_only_a_keeper_applies_for_somebody_else(place: Place) -> None:
         apply(place, place.ann, user_id=place.bob.id)
     key = apply(place, place.keeper, user_id=place.bob.id)
     with place.acting(place.ann), pytest.raises(NotFound):
-        applications.fetch_application(key)
+        application_rows.fetch_application(key)
     with place.acting(place.bob):
-        assert applications.fetch_application(key).id == key
+        assert application_rows.fetch_application(key).id == key
 
 
 # --- carrying out --------------------------------------------------------------------------------

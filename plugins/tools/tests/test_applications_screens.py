@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from core.kernel import clock
 from core.sdk import Record, User, approvals
-from plugins.tools import applications, clearance, reminders, rights, values
+from plugins.tools import application_rows, clearance, reminders, rights, values
 from plugins.tools.models import Application, Clearance, Handover
 from tests.api_scene import Asker, token_of
 from tests.helpers import in_scope, login, make_unit, make_user, switch_on
@@ -225,4 +225,4 @@ def test_kinds_that_are_never_allowed_are_not_offered(app: Flask, place: Place) 
     assert f'value="{values.A_LEND}"' not in page
     assert f'value="{values.A_BORROW}"' in page
     with place.acting(place.ann) as work:
-        assert work.scalars(select(Record).where(Record.type == applications.CODE)).all() == []
+        assert work.scalars(select(Record).where(Record.type == application_rows.CODE)).all() == []
