@@ -14,7 +14,10 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
+from sqlalchemy import select
+
 from core.sdk import (
+    Fact,
     InvalidData,
     Record,
     Refusal,
@@ -31,7 +34,7 @@ from core.sdk import (
 )
 
 from . import applications, custody, flow, sides, stock, values
-from .handover_flow import step_of_taker
+from .handover_flow import CODE, CONFIRM, side_of_actor, step_of_taker, ticks_wanted
 from .handover_reasons import BROKEN, plan_of, reasons_against, step_of_tool
 from .handover_rows import fetch_handover, locked
 from .models import Handover, HandoverLine, Tool
@@ -89,6 +92,27 @@ def accept(
                 say(record, handover, left, chosen, how, word, conditions=conditions, ticks=ticks)
         remember_answer(record.unit_id, key, {"record": record.id})
         return record
+
+
+def after_step(record: Record, transition: str, facts: Sequence[Fact]) -> None:
+    """Carry out the word somebody gave by the step ``confirm`` of a hand-over (the hook of the plugin).
+
+    Raises: as ``accept``.
+    """
+    if record.type != CODE or transition != CONFIRM:
+        return
+    handover = session().get_one(Handover, record.id)
+    given = facts[0].data
+    side = side_of_actor(handover)
+    ticks: dict[str, list[str]] = {}
+    if given.get("keeps_rules") and side == TAKER:
+        for name, code, _words in ticks_wanted(record.unit_id, handover.kind):
+            ticks.setdefault(name, []).append(code)
+    tools = select(HandoverLine.tool_id).where(
+        HandoverLine.handover_id == record.id, HandoverLine.tool_id.is_not(None)
+    )
+    seen = {key: given["condition"] for key in session().scalars(tools) if given.get("condition") and key}
+    accept(record.id, side=side, conditions=seen or None, ticks=ticks)
 
 
 def say(

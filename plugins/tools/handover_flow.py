@@ -2,6 +2,9 @@
 
 ``agree`` is the giver's yes; the receiver's is ``accept_issue`` where a person takes a tool into use,
 ``accept_return`` where a store takes one back, else ``accept``. ``complete`` follows when both have spoken.
+
+``confirm`` is the one step that people take by themselves: the word of whoever is signed in, for themselves or for
+the store they keep. It is carried out as an acceptance (``acceptance.after_step``).
 """
 
 from __future__ import annotations
@@ -12,10 +15,23 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from core.sdk import Choices, FactKind, Field, State, Transition, holds, make_workflow
+from core.sdk import (
+    NOT_CONCERNED,
+    Choices,
+    FactKind,
+    Field,
+    Guard,
+    State,
+    Step,
+    Transition,
+    current_scope,
+    holds,
+    make_workflow,
+)
 
-from . import rules_care, values
+from . import rules_care, sides, values
 from .flow import BY_SERVICE
+from .rights import OWN
 from .values import DONE, OFFERED, REFUSED, WITHDRAWN
 
 CODE = "tools_handover"
@@ -25,6 +41,7 @@ STATES = tuple(
 )
 FACT_KINDS = (
     FactKind("registered", _l("Hand-over offered"), 0),
+    FactKind("confirmed", _l("Confirmed while signed in"), 29),
     FactKind("agreed", _l("The giver said yes"), 30),
     FactKind("accepted", _l("The receiver said yes"), 31),
     FactKind("lines_refused", _l("Some lines refused"), 35),
@@ -75,7 +92,39 @@ def _yes(name: str, label: Any, fact: str, ticks: tuple[Field, ...] = ()) -> Tra
     return _step(name, label, None, fact, fields=(*_YES, *ticks), kept=kept)
 
 
+CONFIRM = "confirm"
+
+
+def side_of_actor(handover: Any) -> str:
+    """Return the side whose word is missing and the actor's to give, as a person or keeper; '' if there is none."""
+    actor = current_scope().actor_id
+    missing = [one for one in sides.SIDES if sides.said(handover, one) is None]
+    own = (one for one in missing if sides.speaks_for(sides.party_of(handover, one), actor))
+    store = (one for one in missing if sides.keeps(sides.party_of(handover, one)))
+    return next(own, next(store, ""))
+
+
+def _theirs(step: Step) -> Any:
+    return None if side_of_actor(step.detail) else _l("It does not wait for your word")
+
+
+_CONFIRM = Transition(
+    CONFIRM,
+    _l("Confirm the hand-over"),
+    _OPEN,
+    None,
+    OWN,
+    "confirmed",
+    (
+        Field("keeps_rules", "bool", _l("I have read the rules of use and return and keep to them")),
+        Field("condition", "choice", _l("Condition"), choices=values.CONDITIONS, help=_l("As it came back")),
+    ),
+    (Guard(NOT_CONCERNED, _theirs),),
+    kept=("keeps_rules", "condition"),
+    weight=10,
+)
 TRANSITIONS = (
+    _CONFIRM,
     _yes("agree", _l("Say yes as the giver"), "agreed"),
     _yes("accept", _l("Say yes as the receiver"), "accepted"),
     _yes("accept_issue", _l("Take into use"), "accepted", _ticks(USE_FIELDS)),

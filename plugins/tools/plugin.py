@@ -44,11 +44,13 @@ from . import (
     applications,
     care,
     clearance,
+    clearance_sheet,
     counts,
     file,
     handovers,
     incidents,
     kinds,
+    menu,
     panels_accept,
     panels_applications,
     panels_counts,
@@ -182,16 +184,16 @@ def admin_views() -> list[AdminEntry]:
     views = [
         *screens_desk.views(),
         *screens_tools.views(),
-        *screens_kinds.views(),
-        *screens_holders.views(),
-        *screens_permits.views(),
         *screens_handovers.views(),
         *screens_applications.views(),
         *screens_incidents.views(),
         *screens_counts.views(),
         *screens_purchase.views(),
+        *screens_kinds.views(),
+        *screens_holders.views(),
+        *screens_permits.views(),
     ]
-    return [AdminEntry(view, MENU, weight) for weight, view in enumerate(views, start=120)]
+    return menu.entries(views, MENU)
 
 
 @hookimpl
@@ -272,7 +274,7 @@ def charge_moving(charge: Charge, step: str) -> list[Blocker]:
 
 @hookimpl
 def leaving(unit: Unit, user_id: int) -> list[OpenItem]:
-    return clearance.open_items(unit.id, user_id)
+    return clearance_sheet.open_items(unit.id, user_id)
 
 
 @hookimpl

@@ -139,6 +139,11 @@ def keep_signature(record: Record, side: str, text: str) -> int | None:
     return put_file(record, kept, kind="signature").id
 
 
+def keeps(party: Party) -> bool:
+    """Tell whether a party is a store the actor may speak for."""
+    return party.kind == values.STORE and may(KEEP, party.unit_id)
+
+
 def speaks_for(party: Party, user_id: int | None) -> bool:
     """Tell whether somebody is the person (or a department's signer) that a party is."""
     return user_id is not None and party.kind in PEOPLE and party.user_id == user_id
