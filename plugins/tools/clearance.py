@@ -9,29 +9,19 @@ It never blocks the leaving certificate: that is the law's, not ours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from flask import has_request_context, url_for
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import or_, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy import select
 
 from core.sdk import (
-    FactKind,
     Field,
-    Guard,
     InvalidData,
     NotFound,
-    OpenItem,
     Record,
     RecordType,
     Refusal,
     Refused,
-    State,
-    Step,
-    Transition,
     User,
     accounts,
     answered_before,
@@ -45,10 +35,8 @@ from core.sdk import (
     fetch,
     holds,
     lock,
-    make_workflow,
     may,
     notify,
-    open_items_of_leaver,
     perform,
     publish,
     remember_answer,
@@ -58,14 +46,22 @@ from core.sdk import (
     transaction,
 )
 
-from . import custody, handover_rows, handovers, incidents, notices, parties, stock, values
-from .models import Clearance, Custody, Handover, HandoverLine, Incident, Party, Stock, Tool
+from . import (
+    clearance_flow,
+    clearance_sheet,
+    handovers,
+    incidents,
+    notices,
+    parties,
+    values,
+)
+from .models import Clearance, Custody, Party, Stock, Tool
 from .rights import CLEAR, KEEP, VIEW
 
-CODE, PLUGIN = "tools_clearance", "tools"
+CODE = "tools_clearance"
 # The clause that keeps a clearance open, by its kind; who signs for open items; what is done about missing ones.
 CLAUSES: Mapping[str, str] = {values.LEAVER: "R35-7.1", values.POST_CHANGE: "R35-7.2"}
-SIGNED_CLAUSE, MISSING_CLAUSE = "GJ-5", "R35-7.3"
+MISSING_CLAUSE = "R35-7.3"
 TO_SUCCESSOR = "successor"
 NEVER_BLOCKED = _l(
     "This sheet never blocks the leaving certificate: the employer issues it within the legal time, whatever is "
@@ -78,234 +74,6 @@ FIELDS = (
     Field("successor_id", "user", _l("Successor"), help=_l("Who takes the tools over, if anybody")),
     Field("note", "long", _l("Note"), max_length=1000),
 )
-
-
-# --- the sheet -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Held:
-    """A tool in the person's hands; ``line`` is the open hand-over it stands on, if any."""
-
-    tool: Tool
-    line: HandoverLine | None
-
-    @property
-    def lost(self) -> bool:
-        return self.tool.record.state == values.LOST
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """What is open with a person: our own things, and ``others`` as (plugin, item)."""
-
-    tools: Sequence[Held]
-    parts: Sequence[Stock]
-    handovers: Sequence[Handover]
-    incidents: Sequence[Incident]
-    others: Sequence[tuple[str, OpenItem]]
-
-    @property
-    def ours(self) -> bool:
-        """Whether anything of tool custody is open."""
-        return bool(self.tools or self.parts or self.handovers or self.incidents)
-
-    @property
-    def is_open(self) -> bool:
-        return self.ours or bool(self.others)
-
-
-def sheet_of(unit_id: int, user_id: int) -> Sheet:
-    """Return what is open with a person in a unit now. It asks no permission."""
-    others = [one for one in open_items_of_leaver(unit_id, user_id) if one[0] != PLUGIN]
-    return _own_sheet(unit_id, user_id, others)
-
-
-def sheet(record: Record) -> Sheet:
-    """Return what is open with the person of a clearance."""
-    return sheet_of(record.unit_id, detail_of(record).user_id)
-
-
-def _own_sheet(unit_id: int, user_id: int, others: Sequence[tuple[str, OpenItem]] = ()) -> Sheet:
-    party, answers = parties.held_as(unit_id, user_id), incidents.open_of_person(unit_id, user_id)
-    if party is None:
-        return Sheet((), (), (), answers, others)
-    tools = custody.held_by(party.id)
-    lines = handover_rows.open_lines(tool.id for tool in tools)
-    held = [Held(tool, lines.get(tool.id)) for tool in tools]
-    return Sheet(held, stock.of_party(party.id), _waiting(party), answers, others)
-
-
-def _waiting(party: Party) -> Sequence[Handover]:
-    """Return the hand-overs from or to a person that are not decided."""
-    wanted = (
-        select(Handover)
-        .join(Record, Record.id == Handover.id)
-        .where(or_(Handover.giver_id == party.id, Handover.taker_id == party.id))
-        .where(Record.state == values.OFFERED)
-        .options(joinedload(Handover.giver), joinedload(Handover.taker))
-        .order_by(Handover.id)
-    )
-    return session().scalars(wanted).all()
-
-
-def open_items(unit_id: int, user_id: int) -> list[OpenItem]:
-    """Return what a person still holds or owes (what ``leaving`` answers for this plugin)."""
-    found = _own_sheet(unit_id, user_id)
-    card = url_for("tools.card", user_id=user_id) if has_request_context() else ""
-    items = []
-    if found.tools:
-        items.append(OpenItem(_("%(count)d tools in their hands", count=len(found.tools)), card))
-    if found.parts:
-        items.append(OpenItem(_("%(count)d kinds of small parts in their hands", count=len(found.parts)), card))
-    if found.handovers:
-        items.append(OpenItem(_("%(count)d hand-overs that wait for a yes", count=len(found.handovers)), card))
-    for one in found.incidents:
-        url = url_for("record.page", record_id=one.id) if has_request_context() else ""
-        text = _("Not settled: %(number)s, %(tool)s", number=one.record.number, tool=one.tool.code)
-        items.append(OpenItem(text, url))
-    return items
-
-
-def lines_of(found: Sheet) -> list[str]:
-    """Return a sheet's open items in words, as they are kept when the clearance is closed."""
-    return [
-        *(f"{one.tool.code} {one.tool.name}" for one in found.tools),
-        *(
-            f"{one.kind.name} × {stock.plain_number(one.quantity)} {one.kind.measure}".strip()
-            for one in found.parts
-        ),
-        *(one.record.number for one in found.handovers),
-        *(f"{one.record.number} {one.tool.code}" for one in found.incidents),
-        *(str(item.text) for _plugin, item in found.others),
-    ]
-
-
-def handed(record: Record) -> Sequence[Handover]:
-    """Return the hand-overs of a clearance, with parties and lines, the newest first."""
-    mine = select(Handover).where(Handover.clearance_id == record.id)
-    whole = joinedload(Handover.giver), joinedload(Handover.taker)
-    return session().scalars(mine.options(*whole).order_by(Handover.id.desc()).limit(200)).all()
-
-
-# --- the workflow --------------------------------------------------------------------------------
-
-
-def _own_one(step: Step) -> Any:
-    if current_scope().actor_id == step.detail.user_id:
-        return _l("Nobody clears themselves")
-    return None
-
-
-def _others_open(step: Step) -> Any:
-    """What other plugins wait for keeps the sheet open too, whatever the clauses about tools say."""
-    waiting = sheet(step.record).others
-    if not waiting:
-        return None
-    return _l("Still open elsewhere: %(items)s", items="、".join(str(item.text) for _plugin, item in waiting[:10]))
-
-
-def _nothing_open(step: Step) -> Any:
-    return None if sheet(step.record).is_open else _l("Nothing is open: settle it instead")
-
-
-def still_open(kind: str) -> Any:
-    """Return the check of R35-7.1 or R35-7.2: why a clearance of this kind is not settled yet, or None."""
-
-    def check(step: Step, _said: Any = None) -> Any:
-        if step.detail.kind != kind:
-            return None
-        found = sheet(step.record)
-        if not found.ours:
-            return None
-        named = lines_of(Sheet(found.tools, found.parts, found.handovers, found.incidents, ()))
-        more = len(named) - 10
-        text = "、".join(named[:10])
-        return _l("Not settled: %(items)s", items=f"{text} (+{more})" if more > 0 else text)
-
-    return check
-
-
-def _not_manager(step: Step) -> Any:
-    """GJ-5: whoever holds the position of the clause signs."""
-    said = effective(step.record.unit_id, SIGNED_CLAUSE).values
-    signers = {user_id for user_id, _name in accounts.holders(str(said["position"]), step.record.unit_id)}
-    if current_scope().actor_id in signers:
-        return None
-    return _l("Going with open items is signed by the manager")
-
-
-def _close(step: Step) -> None:
-    found = sheet(step.record)
-    step.detail.closing = [
-        *({"open": True, "text": text} for text in lines_of(found)),
-        *({"open": False, "text": one.record.number} for one in handed(step.record)),
-    ]
-
-
-_REASON = Field("reason", "long", _l("Reason"), True, max_length=500)
-_OPEN = frozenset({values.OPEN})
-_OWN = Guard("own", _own_one)
-STATES = tuple(
-    State(code, label, {values.OPEN: "open", values.CANCELLED: "cancelled"}.get(code, "closed"))
-    for code, label in values.CLEARANCE_STATES
-)
-FACT_KINDS = (
-    FactKind("registered", _l("Clearance begun"), 0),
-    FactKind("informed", _l("Missing tools reported"), 40, backdatable=False),
-    FactKind("settled", _l("Cleared"), 80),
-    FactKind("left_open", _l("Signed: leaves with open items"), 81),
-    FactKind("cancelled", _l("Clearance cancelled"), 90),
-)
-TRANSITIONS = (
-    Transition(
-        "settle",
-        _l("Settle the clearance"),
-        _OPEN,
-        values.SETTLED,
-        CLEAR,
-        "settled",
-        (Field("note", "long", _l("Note"), max_length=500),),
-        (_OWN, Guard("others_open", _others_open)),
-        apply=_close,
-        note="note",
-        tone="primary",
-        weight=10,
-    ),
-    Transition(
-        "leave_open",
-        _l("Sign: leaves with open items"),
-        _OPEN,
-        values.WITH_OPEN_ITEMS,
-        CLEAR,
-        "left_open",
-        (_REASON,),
-        (
-            _OWN,
-            Guard("nothing_open", _nothing_open),
-            Guard("not_manager", _not_manager, SIGNED_CLAUSE),
-        ),
-        apply=_close,
-        note="reason",
-        help=_l("What is open stays open, and is asked for outside this sheet"),
-        tone="danger",
-        weight=20,
-    ),
-    Transition(
-        "cancel",
-        _l("Cancel the clearance"),
-        _OPEN,
-        values.CANCELLED,
-        CLEAR,
-        "cancelled",
-        (_REASON,),
-        (_OWN,),
-        note="reason",
-        tone="danger",
-        weight=90,
-    ),
-)
-WORKFLOW = make_workflow(values.OPEN, STATES, TRANSITIONS, FACT_KINDS)
 
 
 # --- beginning -----------------------------------------------------------------------------------
@@ -415,7 +183,7 @@ def hand_all(
         _require_open(record)
         detail = detail_of(record)
         taker = _taker(record.unit_id, detail, to)
-        found = _own_sheet(record.unit_id, detail.user_id)
+        found = clearance_sheet.own_sheet(record.unit_id, detail.user_id)
         tools, parts = _chosen(found, tool_ids)
         raw = {
             "kind": values.TRANSFER if taker.kind == values.PERSON else values.RETURN,
@@ -444,7 +212,7 @@ def _taker(unit_id: int, detail: Clearance, to: str | int) -> Party:
     return found
 
 
-def _chosen(found: Sheet, tool_ids: Iterable[int] | None) -> tuple[list[Tool], Sequence[Stock]]:
+def _chosen(found: clearance_sheet.Sheet, tool_ids: Iterable[int] | None) -> tuple[list[Tool], Sequence[Stock]]:
     free = {one.tool.id: one for one in found.tools if one.line is None}
     if tool_ids is None:
         tools, parts = [one.tool for one in free.values() if not one.lost], found.parts
@@ -494,7 +262,7 @@ def report_missing(record: Record, tool_ids: Iterable[int], what: str, *, key: s
         before = answered_before(record.unit_id, key, f"tools.missing:{record.id}", {"tools": wanted})
         if before is not None:
             return [fetch(Record, one) for one in before["records"]]
-        found = _own_sheet(record.unit_id, detail_of(record).user_id)
+        found = clearance_sheet.own_sheet(record.unit_id, detail_of(record).user_id)
         held = {one.tool.id: one.tool for one in found.tools if not one.lost}
         if not wanted or not set(wanted) <= set(held):
             raise InvalidData({"tools": _l("Please choose tools that this person holds")})
@@ -524,7 +292,7 @@ def _inform(record: Record, tools: Sequence[Tool]) -> None:
     entry = {"at": at.isoformat(), "tools": codes, "names": sorted(told.values())}
     detail.informed = [*(detail.informed or ()), entry]
     data = {"tools": codes, "told": sorted(told)}
-    fact = append_fact(record, WORKFLOW.fact_kinds["informed"], at=at, data=data)
+    fact = append_fact(record, clearance_flow.WORKFLOW.fact_kinds["informed"], at=at, data=data)
     session().flush()
     tell_of_fact(record, fact)
 
@@ -562,4 +330,6 @@ def _search_text(record: Record, detail: Clearance) -> str:
     return "\n".join((record.number, record.title))
 
 
-TYPE = RecordType(CODE, _l("Clearance"), "LZ", Clearance, WORKFLOW, _search_text, intake=FIELDS, register=begin)
+TYPE = RecordType(
+    CODE, _l("Clearance"), "LZ", Clearance, clearance_flow.WORKFLOW, _search_text, intake=FIELDS, register=begin
+)

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from core.sdk import Panel, Record, User, detail_of, fetch, label_of, may, session
 from core.sdk_web import page_url
 
-from . import application_rows, applications, clearance, flow, parties, reminders, values
+from . import application_rows, applications, clearance, clearance_sheet, flow, parties, reminders, values
 from .models import Application, Clearance, Party
 from .rights import CLEAR, DECIDE, KEEP, VIEW
 
@@ -49,7 +49,7 @@ def _name(user_id: int | None) -> str:
 
 
 def _clearance(record: Record, detail: Clearance) -> list[Panel]:
-    found = clearance.sheet(record)
+    found = clearance_sheet.sheet(record)
     counts = (
         (_l("Tools in their hands"), len(found.tools)),
         (_l("Small parts in their hands"), len(found.parts)),

@@ -28,7 +28,7 @@ from core.sdk import (
     unit_facts,
 )
 
-from . import clearance, counts, disposal, file, flow, kinds, parties, stock, values
+from . import clearance, clearance_sheet, counts, disposal, file, flow, kinds, parties, stock, values
 from .models import Clearance, Count, CountLine, Handover, HandoverLine, Tool
 from .rights import VIEW
 
@@ -197,7 +197,11 @@ def clearance_paper(record: Record) -> dict[str, Any]:
     detail = detail_of(record)
     if not isinstance(detail, Clearance):
         raise NotFound()
-    still = clearance.lines_of(clearance.sheet(record)) if record.is_open else [str(one) for one in detail.closing]
+    still = (
+        clearance_sheet.lines_of(clearance_sheet.sheet(record))
+        if record.is_open
+        else [str(one) for one in detail.closing]
+    )
     return {
         "person": detail.user.name,
         "kind": str(label_of(values.CLEARANCE_KINDS, detail.kind)),

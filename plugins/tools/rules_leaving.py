@@ -6,17 +6,17 @@ from flask_babel import lazy_gettext as _l
 
 from core.sdk import GateRule, Rule, ServiceRule
 
-from . import clearance
+from . import clearance, clearance_flow
 
 RULES: list[Rule] = [
     *(
         GateRule(
-            clause=clause, step=f"{clearance.CODE}.settle", check=clearance.still_open(kind), code="still_open"
+            clause=clause, step=f"{clearance.CODE}.settle", check=clearance_flow.still_open(kind), code="still_open"
         )
         for kind, clause in clearance.CLAUSES.items()
     ),
     ServiceRule(
-        clause=clearance.SIGNED_CLAUSE,
+        clause=clearance_flow.SIGNED_CLAUSE,
         does="approval",
         place=f"{clearance.CODE}.leave_open",
         words=(_l("Clearance"), _l("Sign: leaves with open items")),

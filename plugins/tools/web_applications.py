@@ -29,6 +29,7 @@ from core.sdk import (
 from core.sdk_web import FieldsForm, form_from_fields, page_url, state_badge
 
 from . import application_rows, applications, clearance, forms, kinds, parties, stock, values
+from .clearance_sheet import handed, sheet
 from .rights import CLEAR, KEEP, OWN, VIEW
 
 MOST = 500
@@ -174,8 +175,8 @@ def _sheet(record: Record, errors: Sequence[Any] = (), status: int = 200) -> Res
         "tools/clearance.html",
         record=record,
         detail=detail,
-        found=clearance.sheet(record),
-        handed=clearance.handed(record),
+        found=sheet(record),
+        handed=handed(record),
         works=works,
         closed=record.state != values.OPEN,
         state=state_badge,

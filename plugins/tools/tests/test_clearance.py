@@ -12,7 +12,7 @@ from sqlalchemy import select
 from core.records.models import Notice
 from core.sdk import InvalidData, NotAllowed, NotFound, OpenItem, Record, Refused, User, open_items_of_leaver
 from core.users.models import UserPosition
-from plugins.tools import clearance, values
+from plugins.tools import clearance, clearance_sheet, values
 from plugins.tools.models import Clearance, Handover, Incident
 from tests.helpers import as_system
 
@@ -58,9 +58,9 @@ def missing(place: Place, key: int, *tools: int, what: str = "说不清放在哪
         return [one.id for one in clearance.report_missing(work.get_one(Record, key), tools, what)]
 
 
-def sheet(place: Place, key: int) -> clearance.Sheet:
+def sheet(place: Place, key: int) -> clearance_sheet.Sheet:
     with place.acting() as work:
-        return clearance.sheet(work.get_one(Record, key))
+        return clearance_sheet.sheet(work.get_one(Record, key))
 
 
 # --- returning -----------------------------------------------------------------------------------
