@@ -80,7 +80,7 @@ def _register(admin: Admin, menu: Menu, entry: AdminEntry, plugin: str) -> None:
     if plugin:
         view.plugin = plugin
     admin.add_view(view)
-    menu.add(MenuEntry(view, entry.category, entry.weight))
+    menu.add(MenuEntry(view, entry.category, entry.weight, entry.seldom))
 
 
 def _nonce() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +13,15 @@ from .categories import is_folded, weight_of
 
 @dataclass(frozen=True)
 class MenuEntry:
-    """One screen in the menu. ``view`` is a Flask-Admin view; ``weight`` orders inside the group."""
+    """One screen in the menu. ``view`` is a Flask-Admin view; ``weight`` orders inside the group.
+
+    ``seldom``: set up once or looked up now and then; a group of nothing but such starts folded.
+    """
 
     view: Any
     category: Any
     weight: int = 50
+    seldom: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,10 @@ class Menu:
 
     def groups(self) -> list[MenuGroup]:
         """Return the groups that have anything for this person in this unit."""
-        found: dict[str, tuple[Any, list[MenuItem]]] = {}
+        found: dict[str, list[MenuEntry]] = {}
         for entry in self._shown():
-            _category, items = found.setdefault(str(entry.category), (entry.category, []))
-            items.append(_item(entry.view))
-        return [
-            MenuGroup(category, items, is_folded(category) and not any(item.active for item in items))
-            for category, items in found.values()
-        ]
+            found.setdefault(str(entry.category), []).append(entry)
+        return [_group(entries) for entries in found.values()]
 
     def key(self) -> tuple[Any, ...]:
         """Return what this request's side bar depends on beside the language: the screens, and which is open."""
@@ -76,6 +77,12 @@ class Menu:
         seen = [entry.view for entry in self._shown()]
         wanted = [v for v in seen if getattr(v, "on_bottom_bar", False)]
         return [_item(view) for view in (wanted or seen)[:3]]
+
+
+def _group(entries: Sequence[MenuEntry]) -> MenuGroup:
+    category, items = entries[0].category, [_item(entry.view) for entry in entries]
+    seldom = is_folded(category) or all(entry.seldom for entry in entries)
+    return MenuGroup(category, items, seldom and not any(item.active for item in items))
 
 
 def _item(view: Any) -> MenuItem:

@@ -108,11 +108,12 @@ class Event:
 
 @dataclass(frozen=True)
 class AdminEntry:
-    """A Flask-Admin view and where the menu shows it."""
+    """A Flask-Admin view and where the menu shows it. ``seldom``: a group of nothing but such starts folded."""
 
     view: Any
     category: Any = ""
     weight: int = 50
+    seldom: bool = False
 
 
 @dataclass(frozen=True)
