@@ -82,11 +82,11 @@ class Walk:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         with as_system() as work:
-            self.record = str(work.scalars(select(Record.uid)).one())
+            self.record = str(work.scalars(select(Record.uid).where(Record.type == "case")).one())
             self.customer = str(work.scalars(select(Customer.uid).order_by(Customer.id)).first())
             charge = Charge(
                 unit_id=scene.unit.id,
-                record_id=work.scalars(select(Record.id)).one(),
+                record_id=work.scalars(select(Record.id).where(Record.type == "case")).one(),
                 clause="R01-4.2",
                 source="test",
                 code="test",

@@ -37,6 +37,7 @@ from core.kernel.jobs import JobRun
 from core.records.attachments import attach
 from core.records.models import Notice, Record
 from core.records.services import notify, remind
+from core.records.types import RecordType, record_types
 from core.reports.models import ReportSchedule
 from core.rules import approvals, settings
 from core.rules.approval_models import Delegation
@@ -48,6 +49,9 @@ from plugins.agents.models import Agent, Contact, Order, Payment, Statement, Sta
 from plugins.tools.models import (
     Application,
     Clearance,
+    Count,
+    Handover,
+    Incident,
     Permit,
     Purchase,
     PurchaseLine,
@@ -118,7 +122,12 @@ ROWS = {
     "tool_id": Tool,
 }
 # Where the same word in an address means another row: the beginning of the endpoint, the part, its model.
-MEANS = (("tools.purchase_", "line_id", PurchaseLine),)
+MEANS = (
+    ("tools.purchase_", "line_id", PurchaseLine),
+    ("tools.accept", "record_id", Handover),
+    ("tools.count", "record_id", Count),
+    ("tools.incident", "record_id", Incident),
+)
 BOOKKEEPING = ("core_user_session", "core_sign_in_try")
 BAD_IDS = ["1" + "0" * 30, "%00", "²", "abc", "-1", "0", "%ff", "..%2f..%2fetc", "9" * 5000]
 WORST = 3  # the first of them are tried on both databases
@@ -411,7 +420,12 @@ def _rows_of(model: Any, unit: Unit) -> Any:
 def _make_row(work: ScopedSession, model: Any, unit: Unit) -> Any:
     """Add a row to a plugin's table, whatever its columns are; rows it refers to are made as well."""
     values: dict[str, Any] = {}
+    kind = next((one for one in record_types() if one.detail is model), None)
+    if kind is not None:
+        values["id"] = _head(work, kind, unit)
     for column in model.__table__.columns:
+        if column.name in values:
+            continue
         if column.name == "unit_id":
             values[column.name] = unit.id
         elif column.foreign_keys:
@@ -422,6 +436,25 @@ def _make_row(work: ScopedSession, model: Any, unit: Unit) -> Any:
     work.add(row)
     work.flush()
     return row
+
+
+def _head(work: ScopedSession, kind: RecordType, unit: Unit) -> int:
+    """Add the record whose details a row is; return its id."""
+    state, now = kind.workflow.initial, clock.now()
+    record = Record(
+        unit_id=unit.id,
+        uid=uuid7(),
+        type=kind.code,
+        number=f"{kind.prefix}-{MARK}"[:30],
+        title=MARK,
+        state=state,
+        category=kind.workflow.states[state].category,
+        received_at=now,
+        entered_at=now,
+    )
+    work.add(record)
+    work.flush()
+    return int(record.id)
 
 
 def _referred(work: ScopedSession, column: Any, unit: Unit) -> Any:
