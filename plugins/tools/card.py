@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import aliased, contains_eager, joinedload
 
 from core.sdk import NotFound, User, accounts, clock, fetch, session
 
 from . import handovers, parties, stock, values
+from .custody import NARROW
 from .models import Application, Custody, Handover, HandoverLine, Incident, Party, Permit, Stock, Tool
 
 SHOWN = 100
@@ -44,6 +45,7 @@ def held(party: Party | None, limit: int = 500) -> list[Held]:
         .options(contains_eager(Custody.tool).options(joinedload(Tool.kind)))
         .order_by(Custody.tool_id)
         .limit(limit)
+        .execution_options(**NARROW)
     )
     spells = session().scalars(wanted).all()
     lines, now = handovers.open_lines([one.tool_id for one in spells]), clock.now()
@@ -65,6 +67,7 @@ def lenders(tool_ids: Sequence[int]) -> dict[int, Party]:
         .join(now, and_(now.tool_id == before.tool_id, now.seq == before.seq + 1))
         .where(before.tool_id.in_(tool_ids), now.ends_at.is_(None), now.how == values.LEND)
         .options(joinedload(before.party))
+        .execution_options(**NARROW)
     )
     return {one.tool_id: one.party for one in session().scalars(wanted)}
 
@@ -77,7 +80,8 @@ def past(party: Party | None, limit: int = SHOWN) -> Sequence[Custody]:
     """Return what a party held and gave away, the latest first."""
     if party is None:
         return []
-    wanted = select(Custody).where(Custody.party_id == party.id, Custody.ends_at.is_not(None))
+    mine = Custody.party_id == party.id, Custody.unit_id == party.unit_id
+    wanted = select(Custody).where(*mine, Custody.ends_at.is_not(None))
     wanted = wanted.options(joinedload(Custody.tool)).order_by(Custody.starts_at.desc(), Custody.id.desc())
     return session().scalars(wanted.limit(limit)).all()
 
@@ -135,10 +139,10 @@ def applications_of(unit_id: int, user_id: int, limit: int = 50) -> Sequence[App
 def incidents_of(unit_id: int, user_id: int, limit: int = 50) -> Sequence[Incident]:
     """Return the incidents a person answers for, or that happened in their hands, the latest first."""
     party = parties.held_as(unit_id, user_id)
-    theirs = Incident.user_id == user_id
+    theirs = select(Incident.id).where(Incident.user_id == user_id)
     if party is not None:
-        theirs = or_(theirs, Incident.holder_id == party.id)
-    mine = select(Incident).where(Incident.unit_id == unit_id, theirs)
+        theirs = theirs.union(select(Incident.id).where(Incident.holder_id == party.id))
+    mine = select(Incident).where(Incident.unit_id == unit_id, Incident.id.in_(theirs)).execution_options(**NARROW)
     return (
         session().scalars(mine.options(joinedload(Incident.tool)).order_by(Incident.id.desc()).limit(limit)).all()
     )

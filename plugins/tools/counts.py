@@ -350,7 +350,8 @@ def _lock_records(ids: Sequence[int]) -> None:
     """Lock tools in the order of their ids, so that none is handed over while it becomes a loss."""
     for start in range(0, len(ids), CHUNK):
         wanted = select(Record).where(Record.id.in_(ids[start : start + CHUNK])).order_by(Record.id)
-        session().scalars(wanted.with_for_update().execution_options(populate_existing=True)).all()
+        fresh = {**custody.NARROW, "populate_existing": True}
+        session().scalars(wanted.with_for_update().execution_options(**fresh)).all()
 
 
 # --- signing -----------------------------------------------------------------------------------------
@@ -717,10 +718,10 @@ def holders(lines: Sequence[CountLine]) -> Mapping[int, Any]:
 
 def party_choices(unit_id: int) -> Choices:
     """Return what can be counted: the stores, and the people who hold something."""
-    holding = select(Custody.party_id).where(Custody.ends_at.is_(None), Custody.unit_id == unit_id)
+    holds = select(Custody.id).where(Custody.party_id == Party.id, Custody.ends_at.is_(None)).exists()
     people = (
         select(Party)
-        .where(Party.unit_id == unit_id, Party.kind == values.PERSON, Party.id.in_(holding))
+        .where(Party.unit_id == unit_id, Party.kind == values.PERSON, holds)
         .order_by(Party.name)
         .limit(MOST_SUBJECTS)
     )

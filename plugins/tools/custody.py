@@ -22,6 +22,8 @@ from .models import Custody, Handover, Party, Tool
 from .parties import party_name
 
 CHUNK = 500
+# Few rows by an index of tools or parties: see ``core.kernel.database``.
+NARROW = {"narrow": True}
 
 
 def begin(tool: Tool, party: Party, at: datetime, how: str = "", handover: Handover | None = None) -> Custody:
@@ -90,8 +92,8 @@ def spells(tool_ids: Iterable[int]) -> Mapping[int, Custody]:
     ids, found = sorted(set(tool_ids)), {}
     for start in range(0, len(ids), CHUNK):
         mine = select(Custody).where(Custody.tool_id.in_(ids[start : start + CHUNK]), Custody.ends_at.is_(None))
-        for one in session().scalars(mine.options(joinedload(Custody.party))):
-            found[one.tool_id] = one
+        mine = mine.options(joinedload(Custody.party)).execution_options(**NARROW)
+        found |= {one.tool_id: one for one in session().scalars(mine)}
     return found
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import aliased, contains_eager, joinedload
 
 from core.sdk import NotFound, Record, current_scope, fetch, lock, may, session
 
 from . import sides, values
+from .custody import NARROW
 from .handover_flow import CODE
 from .models import Handover, HandoverLine, Party, Tool
 from .rights import CLEAR, KEEP, VIEW
@@ -45,7 +46,8 @@ def lock_tools(tool_ids: Iterable[int]) -> None:
     ids = sorted(set(tool_ids))
     for start in range(0, len(ids), CHUNK):
         wanted = select(Record).where(Record.id.in_(ids[start : start + CHUNK])).order_by(Record.id)
-        session().scalars(wanted.with_for_update().execution_options(populate_existing=True)).all()
+        fresh = {**NARROW, "populate_existing": True}
+        session().scalars(wanted.with_for_update().execution_options(**fresh)).all()
 
 
 def locked(record_id: int) -> tuple[Record, Handover, list[HandoverLine]]:
@@ -67,35 +69,34 @@ def locked(record_id: int) -> tuple[Record, Handover, list[HandoverLine]]:
 
 def waiting_for(user_id: int, unit_id: int, limit: int = 100) -> list[Handover]:
     """Return the hand-overs that wait for a person's word, the oldest first, with their parties."""
-    giver, taker = aliased(Party), aliased(Party)
-    theirs = [
-        and_(party.user_id == user_id, party.kind.in_(sides.PEOPLE), said.is_(None))
-        for party, said in ((giver, Handover.giver_at), (taker, Handover.taker_at))
-    ]
-    return _waiting(unit_id, giver, taker, or_(*theirs), limit)
+    return _waiting(unit_id, and_(Party.user_id == user_id, Party.kind.in_(sides.PEOPLE)), limit)
 
 
 def waiting_for_stores(unit_id: int, limit: int = 100) -> list[Handover]:
     """Return the hand-overs that wait for a keeper's word for a store, the oldest first."""
+    return _waiting(unit_id, and_(Party.unit_id == unit_id, Party.kind == values.STORE), limit)
+
+
+def _waiting(unit_id: int, whose: Any, limit: int) -> list[Handover]:
+    """Find what waits for parties by the sides that said nothing yet, not through all hand-overs there were."""
+    theirs = list(session().scalars(select(Party.id).where(whose)))
+    if not theirs:
+        return []
     giver, taker = aliased(Party), aliased(Party)
-    theirs = [
-        and_(party.kind == values.STORE, said.is_(None))
-        for party, said in ((giver, Handover.giver_at), (taker, Handover.taker_at))
-    ]
-    return _waiting(unit_id, giver, taker, or_(*theirs), limit)
-
-
-def _waiting(unit_id: int, giver: Any, taker: Any, condition: Any, limit: int) -> list[Handover]:
+    to_give = select(Handover.id).where(Handover.giver_id.in_(theirs), Handover.giver_at.is_(None))
+    to_take = select(Handover.id).where(Handover.taker_id.in_(theirs), Handover.taker_at.is_(None))
     wanted = (
         select(Handover)
         .join(Handover.record)
         .join(giver, Handover.giver_id == giver.id)
         .join(taker, Handover.taker_id == taker.id)
-        .where(Record.unit_id == unit_id, Record.type == CODE, Record.state == values.OFFERED, condition)
+        .where(Handover.id.in_(to_give.union(to_take)), Handover.unit_id == unit_id)
+        .where(Record.type == CODE, Record.state == values.OFFERED)
         .options(contains_eager(Handover.record))
         .options(contains_eager(Handover.giver.of_type(giver)), contains_eager(Handover.taker.of_type(taker)))
         .order_by(Handover.id)
         .limit(limit)
+        .execution_options(**NARROW)
     )
     return list(session().scalars(wanted))
 

@@ -78,6 +78,7 @@ def _count_held(rows: Sequence[Party]) -> None:
         .join(Tool, Tool.id == Custody.tool_id)
         .where(Custody.party_id.in_([row.id for row in rows]), Custody.ends_at.is_(None))
         .group_by(Custody.party_id)
+        .execution_options(**custody.NARROW)
     )
     g.tools_held = {row[0]: (row[1], row[2] or 0) for row in session().execute(wanted)}
 

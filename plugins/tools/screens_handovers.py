@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import g
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, false, or_, select
 from sqlalchemy.orm import contains_eager, joinedload
 
 from core.sdk import Choices, Record, User, current_scope, label_of, search, session
@@ -24,13 +24,13 @@ from core.sdk_web import (
     page_url,
 )
 
-from . import flow, forms, kinds, parties, sides, values
+from . import custody, flow, forms, kinds, parties, sides, values
 from .handover_flow import CODE
 from .models import Custody, Handover, Party, Tool
 from .rights import VIEW
 
 PLUGIN = "tools"
-SEARCH_LIMIT = 500
+SEARCH_LIMIT, MOST_SPELLS = 500, 5000
 TONES = {values.OFFERED: "warn", values.DONE: "good", values.REFUSED: "bad"}
 _NAMES = "_party_names"
 
@@ -91,13 +91,18 @@ def _called(text: str) -> list[int]:
 
 def _mine(statement: Select[Any], _context: ListContext) -> Select[Any]:
     """What the actor is a side of, or a store of theirs."""
-    mine = select(Party.id).where(Party.user_id == current_scope().actor_id)
-    return statement.where(or_(Handover.giver_id.in_(mine), Handover.taker_id.in_(mine)))
+    mine = session().scalars(select(Party.id).where(Party.user_id == current_scope().actor_id))
+    return _between(statement, list(mine))
 
 
 def _with_party(statement: Select[Any], text: str, _context: ListContext) -> Select[Any]:
-    named = _called(text)
-    return statement.where(or_(Handover.giver_id.in_(named), Handover.taker_id.in_(named)))
+    return _between(statement, _called(text))
+
+
+def _between(statement: Select[Any], ids: Sequence[int]) -> Select[Any]:
+    """Narrow to what parties gave or took over, each side by its index."""
+    given = select(Handover.id).where(Handover.giver_id.in_(ids))
+    return statement.where(Handover.id.in_(given.union(select(Handover.id).where(Handover.taker_id.in_(ids)))))
 
 
 HANDOVERS = ListSpec(
@@ -191,7 +196,9 @@ def _is_now(row: Custody) -> tuple[Any, str] | None:
 def _of_tool(statement: Select[Any], text: str, context: ListContext) -> Select[Any]:
     units = context.units or frozenset({context.unit_id})
     found = search.search(units, flow.CODE, forms.as_scanned(text), SEARCH_LIMIT)
-    return statement.where(Custody.tool_id.in_([one.entity_id for one in found]))
+    mine = select(Custody.id).where(Custody.tool_id.in_([one.entity_id for one in found]))
+    latest = mine.order_by(Custody.id.desc()).limit(MOST_SPELLS).execution_options(**custody.NARROW)
+    return statement.where(Custody.id.in_(list(session().scalars(latest))))
 
 
 def _of_kind(statement: Select[Any], ids: Any, _context: ListContext) -> Select[Any]:
@@ -200,12 +207,21 @@ def _of_kind(statement: Select[Any], ids: Any, _context: ListContext) -> Select[
 
 
 def _of_party(statement: Select[Any], text: str, _context: ListContext) -> Select[Any]:
-    found = _called(text)
-    return statement.where(Custody.party_id == found[0] if len(found) == 1 else Custody.party_id.in_(found))
+    return _of_parties(statement, _called(text))
+
+
+def _of_parties(statement: Select[Any], ids: Sequence[int]) -> Select[Any]:
+    """Narrow to parties; one alone is found in the list's order, and for none nothing is looked through."""
+    if not ids:
+        return statement.where(false())
+    return statement.where(Custody.party_id == ids[0] if len(ids) == 1 else Custody.party_id.in_(ids))
 
 
 def _of_party_kind(statement: Select[Any], codes: Any, _context: ListContext) -> Select[Any]:
-    return statement.where(Custody.party_id.in_(select(Party.id).where(Party.kind.in_(codes))))
+    wanted = select(Party.id).where(Party.kind.in_(codes))
+    if values.PERSON in codes:
+        return statement.where(Custody.party_id.in_(wanted))
+    return _of_parties(statement, list(session().scalars(wanted.limit(SEARCH_LIMIT))))
 
 
 def _kind_choices() -> Choices:

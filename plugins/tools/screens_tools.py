@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, or_, select
-from sqlalchemy.orm import aliased, contains_eager, joinedload
+from sqlalchemy.orm import contains_eager, joinedload
 
 from core.sdk import (
     Choices,
@@ -25,6 +25,7 @@ from core.sdk import (
     label_uid,
     perform,
     search,
+    session,
 )
 from core.sdk_web import (
     BulkAction,
@@ -44,7 +45,7 @@ from . import custody, file, flow, forms, holders, kinds, parties, screens_file,
 from .models import Custody, Kind, Party, Tool
 from .rights import KEEP, VIEW
 
-SEARCH_LIMIT = 500
+SEARCH_LIMIT, MOST_HELD = 500, 5000
 SOON_DAYS = 14
 TONES = {
     values.NEW: "info",
@@ -102,22 +103,29 @@ def _find(statement: Select[Any], text: str, context: ListContext) -> Select[Any
 
 def _held_by(statement: Select[Any], text: str, _context: ListContext) -> Select[Any]:
     """Held by a person (name or user name), store, department or repairer of this name."""
-    held, party, user = aliased(Custody), aliased(Party), aliased(User)
-    words = (party.name, user.name, user.username)
-    mine = (
-        select(held.tool_id)
-        .join(party, party.id == held.party_id)
-        .outerjoin(user, user.id == party.user_id)
-        .where(held.ends_at.is_(None), or_(*(one.contains(text, autoescape=True) for one in words)))
-        .where(or_(party.kind == values.PERSON, party.name.contains(text, autoescape=True)))
+    words = (Party.name, User.name, User.username)
+    wanted = (
+        select(Party.id, Party.kind)
+        .outerjoin(User, User.id == Party.user_id)
+        .where(or_(*(one.contains(text, autoescape=True) for one in words)))
+        .where(or_(Party.kind == values.PERSON, Party.name.contains(text, autoescape=True)))
     )
-    return statement.where(Tool.id.in_(mine))
+    found = {row.id: row.kind for row in session().execute(wanted.limit(SEARCH_LIMIT))}
+    if set(found.values()) - {values.PERSON}:
+        return _with(statement, list(found))
+    held = select(Custody.tool_id).where(Custody.party_id.in_(list(found)), Custody.ends_at.is_(None))
+    held = held.order_by(Custody.tool_id.desc()).limit(MOST_HELD).execution_options(**custody.NARROW)
+    return statement.where(Tool.id.in_(list(session().scalars(held))))
 
 
 def _in_store(statement: Select[Any], ids: Any, _context: ListContext) -> Select[Any]:
-    keys = [int(one) for one in ids]
-    held = select(Custody.tool_id).where(Custody.ends_at.is_(None), Custody.party_id.in_(keys))
-    return statement.where(Tool.id.in_(held))
+    return _with(statement, [int(one) for one in ids])
+
+
+def _with(statement: Select[Any], party_ids: Sequence[int]) -> Select[Any]:
+    """Narrow to what parties hold, tool by tool: a store has so many that a page of the newest is soon full."""
+    held = select(Custody.id).where(Custody.tool_id == Tool.id, Custody.ends_at.is_(None))
+    return statement.where(held.where(Custody.party_id.in_(party_ids)).exists())
 
 
 def _of_kind(statement: Select[Any], ids: Any, _context: ListContext) -> Select[Any]:

@@ -150,7 +150,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('tools_count', schema=None) as batch_op:
         batch_op.create_index('ix_tools_count_list', ['unit_id', 'id'], unique=False)
-        batch_op.create_index('ix_tools_count_party', ['party_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_count_party', ['party_id', 'unit_id', 'id'], unique=False)
 
     op.create_table('tools_place',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -236,11 +236,11 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('tools_handover', schema=None) as batch_op:
         batch_op.create_index('ix_tools_handover_clearance', ['clearance_id', 'id'], unique=False, sqlite_where=sa.text('clearance_id IS NOT NULL'), postgresql_where=sa.text('clearance_id IS NOT NULL'))
-        batch_op.create_index('ix_tools_handover_giver', ['giver_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_handover_giver', ['giver_id', 'unit_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_handover_list', ['unit_id', 'id'], unique=False)
-        batch_op.create_index('ix_tools_handover_taker', ['taker_id', 'id'], unique=False)
-        batch_op.create_index('ix_tools_handover_to_give', ['giver_id', 'giver_at', 'id'], unique=False, sqlite_where=sa.text('giver_at IS NULL'), postgresql_where=sa.text('giver_at IS NULL'))
-        batch_op.create_index('ix_tools_handover_to_take', ['taker_id', 'taker_at', 'id'], unique=False, sqlite_where=sa.text('taker_at IS NULL'), postgresql_where=sa.text('taker_at IS NULL'))
+        batch_op.create_index('ix_tools_handover_taker', ['taker_id', 'unit_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_handover_to_give', ['giver_id', 'giver_at', 'unit_id', 'id'], unique=False, sqlite_where=sa.text('giver_at IS NULL'), postgresql_where=sa.text('giver_at IS NULL'))
+        batch_op.create_index('ix_tools_handover_to_take', ['taker_id', 'taker_at', 'unit_id', 'id'], unique=False, sqlite_where=sa.text('taker_at IS NULL'), postgresql_where=sa.text('taker_at IS NULL'))
 
     op.create_table('tools_purchase_line',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -333,8 +333,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('tools_application', schema=None) as batch_op:
         batch_op.create_index('ix_tools_application_list', ['unit_id', 'id'], unique=False)
-        batch_op.create_index('ix_tools_application_person', ['unit_id', 'user_id', 'id'], unique=False)
-        batch_op.create_index('ix_tools_application_tool', ['tool_id', 'id'], unique=False, sqlite_where=sa.text('tool_id IS NOT NULL'), postgresql_where=sa.text('tool_id IS NOT NULL'))
+        batch_op.create_index('ix_tools_application_person', ['user_id', 'unit_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_application_tool', ['tool_id', 'unit_id', 'id'], unique=False, sqlite_where=sa.text('tool_id IS NOT NULL'), postgresql_where=sa.text('tool_id IS NOT NULL'))
 
     op.create_table('tools_count_line',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -382,12 +382,12 @@ def upgrade() -> None:
     sa.UniqueConstraint('tool_id', 'seq', name=op.f('uq_tools_custody_tool_id_seq'))
     )
     with op.batch_alter_table('tools_custody', schema=None) as batch_op:
-        batch_op.create_index('ix_tools_custody_held', ['party_id', 'ends_at', 'tool_id'], unique=False, sqlite_where=sa.text('ends_at IS NULL'), postgresql_where=sa.text('ends_at IS NULL'))
+        batch_op.create_index('ix_tools_custody_held', ['party_id', 'ends_at', 'unit_id', 'tool_id'], unique=False, sqlite_where=sa.text('ends_at IS NULL'), postgresql_where=sa.text('ends_at IS NULL'))
         batch_op.create_index('ix_tools_custody_began', ['unit_id', 'starts_at'], unique=False)
         batch_op.create_index('ix_tools_custody_how', ['unit_id', 'how', 'id'], unique=False)
         batch_op.create_index('ix_tools_custody_ledger', ['unit_id', 'id'], unique=False)
-        batch_op.create_index('ix_tools_custody_of_party', ['unit_id', 'party_id', 'id'], unique=False)
-        batch_op.create_index('ix_tools_custody_party', ['party_id', 'starts_at', 'id'], unique=False)
+        batch_op.create_index('ix_tools_custody_of_party', ['party_id', 'unit_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_custody_party', ['party_id', 'unit_id', 'starts_at', 'id'], unique=False)
         batch_op.create_index('uq_tools_custody_holder', ['tool_id'], unique=True, sqlite_where=sa.text('ends_at IS NULL'), postgresql_where=sa.text('ends_at IS NULL'))
 
     op.create_table('tools_handover_line',
@@ -436,7 +436,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('tools_service', schema=None) as batch_op:
         batch_op.create_index('ix_tools_service_list', ['unit_id', 'id'], unique=False)
-        batch_op.create_index('ix_tools_service_tool', ['tool_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_service_tool', ['tool_id', 'unit_id', 'id'], unique=False)
 
     op.create_table('tools_stock_move',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -463,7 +463,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('tools_stock_move', schema=None) as batch_op:
         batch_op.create_index('ix_tools_stock_move_gone', ['unit_id', 'why', 'at'], unique=False)
-        batch_op.create_index('ix_tools_stock_move_kind', ['kind_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_stock_move_kind', ['kind_id', 'unit_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_stock_move_list', ['unit_id', 'id'], unique=False)
         batch_op.create_index('uq_tools_stock_move_key', ['unit_id', 'key'], unique=True, sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
 
@@ -504,10 +504,10 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('tools_incident', schema=None) as batch_op:
         batch_op.create_index('ix_tools_incident_clearance', ['clearance_id', 'id'], unique=False, sqlite_where=sa.text('clearance_id IS NOT NULL'), postgresql_where=sa.text('clearance_id IS NOT NULL'))
-        batch_op.create_index('ix_tools_incident_person', ['user_id', 'id'], unique=False, sqlite_where=sa.text('user_id IS NOT NULL'), postgresql_where=sa.text('user_id IS NOT NULL'))
-        batch_op.create_index('ix_tools_incident_holder', ['holder_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_incident_person', ['user_id', 'unit_id', 'id'], unique=False, sqlite_where=sa.text('user_id IS NOT NULL'), postgresql_where=sa.text('user_id IS NOT NULL'))
+        batch_op.create_index('ix_tools_incident_holder', ['holder_id', 'unit_id', 'id'], unique=False)
         batch_op.create_index('ix_tools_incident_list', ['unit_id', 'id'], unique=False)
-        batch_op.create_index('ix_tools_incident_tool', ['tool_id', 'id'], unique=False)
+        batch_op.create_index('ix_tools_incident_tool', ['tool_id', 'unit_id', 'id'], unique=False)
 
     op.create_table('tools_reminder',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
