@@ -44,6 +44,7 @@ from .values import OFFERED
 # How the page says yes for a side: as oneself, for one's store, by somebody's PIN, by a paper; or not at all.
 OWN_WAY, STORE_WAY, PIN_WAY, PAPER_WAY, NO_WAY = "own", "store", "pin", "paper", ""
 _RANK = (OWN_WAY, STORE_WAY, PIN_WAY, PAPER_WAY, NO_WAY)
+MOST_BESIDES = 20
 ACCEPT, REFUSE, WITHDRAW = "accept", "refuse", "withdraw"
 CONDITION_KINDS = (values.RETURN, values.REPAIRED)
 
@@ -64,6 +65,8 @@ class Seen:
     side: str
     way: str
     others: Sequence[str]
+    # What waits for the same person besides: one PIN and one signature may answer it all.
+    besides: Sequence[Handover] = ()
 
     @property
     def party(self) -> Party:
@@ -76,8 +79,18 @@ class Seen:
     @property
     def ticks(self) -> Sequence[tuple[str, str, Any]]:
         """What the receiver reads and ticks; the giver has nothing to tick."""
-        wanted = self.side == sides.TAKER and self.way != NO_WAY
-        return handovers.ticks_wanted(self.record.unit_id, self.handover.kind) if wanted else ()
+        if self.way == NO_WAY:
+            return ()
+        taking = [self.handover.kind] if self.side == sides.TAKER else []
+        taking += [one.kind for one in self.besides if _side_of(one, self.party.user_id) == sides.TAKER]
+        found = (item for kind in taking for item in handovers.ticks_wanted(self.record.unit_id, kind))
+        return list({(field, code): (field, code, words) for field, code, words in found}.values())
+
+
+def _side_of(handover: Handover, user_id: int | None) -> str:
+    """Return the side of a hand-over that waits for a person's word."""
+    mine = handover.taker_at is None and sides.speaks_for(handover.taker, user_id)
+    return sides.TAKER if mine else sides.GIVER
 
 
 def way_of(party: Party, actor_id: int | None) -> str:
@@ -117,7 +130,16 @@ def _load(record_id: str) -> Seen:
     way = ways.get(side, NO_WAY)
     if way == PIN_WAY and _on_paper(sides.party_of(handover, side)):
         way = PAPER_WAY
-    return Seen(record, handover, lines, side, way, [one for one in missing if one != side])
+    others = [one for one in missing if one != side]
+    return Seen(record, handover, lines, side, way, others, _besides(handover, side, way))
+
+
+def _besides(handover: Handover, side: str, way: str) -> Sequence[Handover]:
+    """Return the other hand-overs that wait for the person whose word is given here."""
+    user_id = sides.party_of(handover, side).user_id if way in (OWN_WAY, PIN_WAY) else None
+    if user_id is None:
+        return ()
+    return [one for one in handovers.waiting_for(user_id, handover.unit_id, MOST_BESIDES) if one.id != handover.id]
 
 
 def _on_paper(party: Party) -> bool:
@@ -168,9 +190,21 @@ def _accept(seen: Seen) -> Record:
         "conditions": _conditions(seen),
         "ticks": read_ticks(seen.ticks),
     }
-    proof = _proof(seen)
+    proof, sent = _proof(seen), request.form.get("key", "")
     with transaction():
-        return handovers.accept(key, side=side, proof=proof, key=request.form.get("key", "")[:60], **given)
+        made = handovers.accept(key, side=side, proof=proof, key=sent[:60], **given)
+        for one in _chosen_besides(seen):
+            word: dict[str, Any] = {"proof": proof, "signature": given["signature"], "ticks": given["ticks"]}
+            theirs = _side_of(one, seen.party.user_id)
+            if theirs == sides.GIVER:  # the giver has nothing to tick
+                word["ticks"] = None
+            _tell(handovers.accept(one.id, side=theirs, key=f"{sent[:38]}-{one.id}" if sent else "", **word))
+        return made
+
+
+def _chosen_besides(seen: Seen) -> Sequence[Handover]:
+    chosen = {read_id(one) for one in request.form.getlist("besides")}
+    return [one for one in seen.besides if one.id in chosen]
 
 
 def _refuse(seen: Seen) -> Record:
@@ -293,6 +327,7 @@ def _page(
         who=parties.party_name(party),
         decided=decided,
         ticks=seen.ticks,
+        besides=[(one, dict(values.HANDOVER_KINDS)[one.kind]) for one in seen.besides],
         is_return=handover.kind == values.RETURN,
         asks_condition=_asks_condition(seen),
         conditions=values.CONDITIONS,
