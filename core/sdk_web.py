@@ -1,7 +1,7 @@
 """The public face of the core for plugins' screens: base views, lists, forms, and the present unit."""
 
 from core.admin.cases.words import state_badge
-from core.admin.forms import FieldsForm, form_from_fields
+from core.admin.forms import FieldsForm, form_from_fields, went_through
 from core.admin.listing import (
     BulkAction,
     Filter,
@@ -45,4 +45,5 @@ __all__ = [
     "may_here",
     "page_url",
     "state_badge",
+    "went_through",
 ]

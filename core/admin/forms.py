@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,7 +22,8 @@ from wtforms import (
     TextAreaField,
 )
 
-from core.kernel.errors import AppError, Conflict, InvalidData
+from core.kernel.database import transaction
+from core.kernel.errors import AppError, Conflict, InvalidData, NotAllowed, NotFound
 from core.kernel.fields import Field, clean
 
 _WIDGETS: dict[str, Any] = {
@@ -104,6 +105,25 @@ def reason_text(bad: AppError | StaleDataError) -> str:
     """Say in one line why something did not go through."""
     texts = [Conflict.title] if isinstance(bad, StaleDataError) else bad.texts()
     return _("; ").join(map(str, texts))
+
+
+def went_through(form: FieldsForm, call: Callable[[], object]) -> bool:
+    """Run a service in one transaction, if the form was sent and fits; the form says what is wrong.
+
+    Raises:
+        NotFound, NotAllowed: as the service; these are pages of their own.
+    """
+    if request.method != "POST" or not form.validate_on_submit():
+        return False
+    try:
+        with transaction():
+            call()
+    except (NotFound, NotAllowed):
+        raise
+    except (AppError, StaleDataError) as bad:
+        form.show(bad)
+        return False
+    return True
 
 
 def form_from_fields(

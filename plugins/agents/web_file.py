@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy.orm.exc import StaleDataError
 
-from core.sdk import AppError, Conflict, Field, NotAllowed, NotFound, may, transaction
-from core.sdk_web import FieldsForm, check_version, form_from_fields
+from core.sdk import Field, NotFound, may
+from core.sdk_web import FieldsForm, check_version, form_from_fields, went_through
 
 from . import file
 from .models import Agent, Contact
@@ -33,7 +32,7 @@ def contact_new(agent_id: str) -> ResponseReturnValue:
     agent = file.get_agent(agent_id)
     _need(KEEP, agent.unit_id)
     form = form_from_fields(file.CONTACT_FIELDS, timezone=g.unit.timezone)
-    if _went_through(form, lambda: file.save_contact(agent, form.cleaned)):
+    if went_through(form, lambda: file.save_contact(agent, form.cleaned)):
         flash(_("Saved."), "good")
         return redirect(agent_url(agent))
     return _page(_l("New contact"), form, agent)
@@ -51,7 +50,7 @@ def contact_edit(contact_id: str) -> ResponseReturnValue:
         check_version(contact, request.form.get("version"))
         file.save_contact(contact.agent, form.cleaned, contact)
 
-    if _went_through(form, save):
+    if went_through(form, save):
         flash(_("Saved."), "good")
         _warn_of_orders(contact)
         return redirect(agent_url(contact.agent))
@@ -70,7 +69,7 @@ def contact_sign_in(contact_id: str) -> ResponseReturnValue:
     _need(file.USER_ADMIN, contact.unit_id)
     form = form_from_fields(file.SIGN_IN_FIELDS, timezone=g.unit.timezone)
     given: list[Any] = []
-    if _went_through(form, lambda: given.extend(file.give_sign_in(contact.id, form.cleaned))):
+    if went_through(form, lambda: given.extend(file.give_sign_in(contact.id, form.cleaned))):
         user, password = given
         if password:
             return render_template(
@@ -84,24 +83,6 @@ def contact_sign_in(contact_id: str) -> ResponseReturnValue:
 def _need(permission: str, unit_id: int) -> None:
     if not may(permission, unit_id):
         raise NotFound()
-
-
-def _went_through(form: FieldsForm, call: Callable[[], object]) -> bool:
-    """Run the service in one transaction, if the form was sent and fits; the form says what is wrong."""
-    if request.method != "POST" or not form.validate_on_submit():
-        return False
-    try:
-        with transaction():
-            call()
-    except (NotFound, NotAllowed):
-        raise
-    except StaleDataError:
-        form.show(Conflict())
-        return False
-    except AppError as bad:
-        form.show(bad)
-        return False
-    return True
 
 
 def _back(agent: Agent) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +24,7 @@ from core.sdk import (
     read_id,
     transaction,
 )
-from core.sdk_web import FieldsForm, form_from_fields, page_url, state_badge
+from core.sdk_web import FieldsForm, form_from_fields, page_url, state_badge, went_through
 
 from . import own, prints_statement, sheets_lines, statements, values
 from .models import Statement, StatementLine
@@ -179,7 +178,7 @@ def own_line(line_id: str) -> ResponseReturnValue:
         "dispute": line.dispute,
     }
     form = form_from_fields(ANSWER_FIELDS, given, timezone=g.unit.timezone)
-    if _went_through(form, lambda: statements.answer_line(line.id, form.cleaned)):
+    if went_through(form, lambda: statements.answer_line(line.id, form.cleaned)):
         return redirect(_statement_url(statement, f"line-{line.id}"))
     return _form(
         _("Answer to a line"),
@@ -231,7 +230,7 @@ def own_upload(statement_id: str) -> ResponseReturnValue:
             count = sheets_lines.apply_answers(statement.id, io.BytesIO(content))
             flash(_("%(count)d lines answered.", count=count), "good")
 
-    if _went_through(form, take) and request.form.get("go") == "1":
+    if went_through(form, take) and request.form.get("go") == "1":
         return redirect(_statement_url(statement))
     actions = dict(statements.ANSWERS)
     return _form(
@@ -245,21 +244,6 @@ def own_upload(statement_id: str) -> ResponseReturnValue:
 
 def _statement_url(statement: Statement, anchor: str = "") -> str:
     return url_for("agents.own_statement", statement_id=statement.id, _anchor=anchor or None)
-
-
-def _went_through(form: FieldsForm, call: Callable[[], object]) -> bool:
-    """Run the service in one transaction, if the form was sent and fits; the form says what is wrong."""
-    if request.method != "POST" or not form.validate_on_submit():
-        return False
-    try:
-        with transaction():
-            call()
-    except (NotFound, NotAllowed):
-        raise
-    except AppError as bad:
-        form.show(bad)
-        return False
-    return True
 
 
 def _form(title: str, form: FieldsForm, statement: Statement, **more: Any) -> ResponseReturnValue:

@@ -28,7 +28,7 @@ from core.sdk import (
     rmb,
     transaction,
 )
-from core.sdk_web import FieldsForm, form_from_fields, page_url
+from core.sdk_web import FieldsForm, form_from_fields, page_url, went_through
 
 from . import file, line_evidence, payments, settlement, sheets_lines, statements, values
 from .models import Agent, Payment, Statement, StatementLine
@@ -76,21 +76,6 @@ def _of(model: type[Any], raw_id: str, permission: str) -> Any:
     return found
 
 
-def _went_through(form: FieldsForm, call: Callable[[], Any]) -> bool:
-    """Run a service in one transaction when the form was sent and fits; what it refuses stands on the form."""
-    if request.method != "POST" or not form.validate_on_submit():
-        return False
-    try:
-        with transaction():
-            call()
-    except (NotFound, NotAllowed):
-        raise
-    except AppError as bad:
-        form.show(bad)
-        return False
-    return True
-
-
 def _form_page(title: Any, form: FieldsForm, back: str, note: Any = "") -> ResponseReturnValue:
     page = render_template("agents/settle_form.html", title=title, form=form, back=back, note=note)
     return page, 422 if request.method == "POST" else 200
@@ -104,7 +89,7 @@ def statements_make() -> ResponseReturnValue:
     require(SETTLE, g.unit.id)
     form = form_from_fields([PERIOD], {"period": _last_month()}, timezone=g.unit.timezone)
     made: list[Any] = []
-    if _went_through(form, lambda: made.append(settlement.start(g.unit.id, form.cleaned["period"]))):
+    if went_through(form, lambda: made.append(settlement.start(g.unit.id, form.cleaned["period"]))):
         return redirect(url_for("jobs.run_view", id=made[0].id))
     note = _("Lines up to that month which stand on no statement are taken up; made again, nothing doubles.")
     return _form_page(_l("Make the statements of a month"), form, page_url("agents_statements.index_view"), note)
@@ -214,7 +199,7 @@ def line(line_id: str) -> ResponseReturnValue:
     }
     if given:
         form, call = forms[given], acts[given][2]
-        if _went_through(form, lambda: call(found.id, form.cleaned)):
+        if went_through(form, lambda: call(found.id, form.cleaned)):
             flash(_("Saved."), "good")
             return redirect(statement_url(found.statement))
     page = render_template(
@@ -283,7 +268,7 @@ def payment_new() -> ResponseReturnValue:
         about = {"agent_id": chosen.agent_id, "statement_id": chosen.id} if chosen else {}
         made.append(payments.register(g.unit.id, {**form.cleaned, **about}))
 
-    if _went_through(form, enter):
+    if went_through(form, enter):
         flash(_("Saved."), "good")
         rest = payments.rest_of([made[0].id])[made[0].id]
         if rest:
@@ -312,7 +297,7 @@ def payment(payment_id: str) -> ResponseReturnValue:
     if request.method == "POST":
         require(FINANCE, found.unit_id)
     form = form_from_fields([payments.REASON], timezone=g.unit.timezone)
-    if _went_through(form, lambda: payments.void(found.id, form.cleaned["reason"])):
+    if went_through(form, lambda: payments.void(found.id, form.cleaned["reason"])):
         flash(_("Saved."), "good")
         return redirect(url_for("agents.payment", payment_id=found.id))
     page = render_template(

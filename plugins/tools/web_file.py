@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy.orm.exc import StaleDataError
 
-from core.sdk import AppError, Conflict, NotAllowed, NotFound, may, transaction
-from core.sdk_web import FieldsForm, check_version, form_from_fields
+from core.sdk import NotFound, may
+from core.sdk_web import FieldsForm, check_version, form_from_fields, went_through
 
 from . import file, holders, kinds, permits
 from .rights import DECIDE, KEEP
@@ -42,7 +40,7 @@ def tool_place(tool_id: str) -> ResponseReturnValue:
         check_version(tool, request.form.get("version"))
         file.relocate(tool.record, form.cleaned)
 
-    if _went_through(form, save):
+    if went_through(form, save):
         flash(_("Saved."), "good")
         return redirect(tool_url(tool))
     return _page(_l("Change the place"), f"{tool.code} {tool.name}", form, tool.version, tool_url(tool))
@@ -60,29 +58,11 @@ def permit_end(permit_id: str) -> ResponseReturnValue:
         check_version(permit, request.form.get("version"))
         permits.end(permit, form.cleaned)
 
-    if _went_through(form, save):
+    if went_through(form, save):
         flash(_("Saved."), "good")
         return redirect(back)
     about = f"{permit.user.name} · {kinds.kind_label(permit.kind)}"
     return _page(_l("Take the permit back"), about, form, permit.version, back)
-
-
-def _went_through(form: FieldsForm, call: Callable[[], object]) -> bool:
-    """Run the service in one transaction, if the form was sent and fits; the form says what is wrong."""
-    if request.method != "POST" or not form.validate_on_submit():
-        return False
-    try:
-        with transaction():
-            call()
-    except (NotFound, NotAllowed):
-        raise
-    except StaleDataError:
-        form.show(Conflict())
-        return False
-    except AppError as bad:
-        form.show(bad)
-        return False
-    return True
 
 
 def _page(title: Any, about: str, form: FieldsForm, version: int, back: str) -> ResponseReturnValue:

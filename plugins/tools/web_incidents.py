@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,6 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
 from core.sdk import (
-    AppError,
     Attachment,
     Field,
     NotAllowed,
@@ -30,10 +29,9 @@ from core.sdk import (
     perform,
     put_file,
     session,
-    transaction,
     uuid7,
 )
-from core.sdk_web import FieldsForm, form_from_fields, page_url, state_badge
+from core.sdk_web import FieldsForm, form_from_fields, page_url, state_badge, went_through
 
 from . import custody, deductions, disposal, forms, incident_flow, incidents, judging, settling, values
 from .models import Deduction, Incident, Tool
@@ -59,21 +57,6 @@ def add_routes(blueprint: Blueprint) -> None:
         ("/tool/<tool_id>/dispose", "disposal_do", disposal_do, both),
     ):
         blueprint.add_url_rule(rule, name, view, methods=methods)
-
-
-def _went_through(form: FieldsForm, call: Callable[[], object]) -> bool:
-    """Run the service in one transaction, if the form was sent and fits; the form says what is wrong."""
-    if request.method != "POST" or not form.validate_on_submit():
-        return False
-    try:
-        with transaction():
-            call()
-    except (NotFound, NotAllowed):
-        raise
-    except AppError as bad:
-        form.show(bad)
-        return False
-    return True
 
 
 def _form_page(title: Any, form: FieldsForm, back: str, note: Any = "") -> ResponseReturnValue:
@@ -108,7 +91,7 @@ def incident_new() -> ResponseReturnValue:
                 put_file(lock(record.id), one, kind="photo")
         made.append(record)
 
-    if _went_through(form, send):
+    if went_through(form, send):
         flash(_("%(number)s was reported.", number=made[0].number), "good")
         return redirect(_url_of(made[0]))
     back = page_url("tools.own") if not anything else page_url("tools_incidents.index_view")
@@ -238,7 +221,7 @@ def incident_object(record_id: str) -> ResponseReturnValue:
 def _say(record_id: str, name: str) -> ResponseReturnValue:
     detail = _own(record_id)
     form = form_from_fields(_step_fields(name, detail), timezone=g.unit.timezone)
-    if _went_through(form, lambda: perform(detail.id, name, form.cleaned, key=_key())):
+    if went_through(form, lambda: perform(detail.id, name, form.cleaned, key=_key())):
         flash(_("Saved."), "good")
         return redirect(url_for("tools.incident", record_id=detail.id))
     session().refresh(detail)
@@ -277,7 +260,7 @@ def incident_deduct(record_id: str) -> ResponseReturnValue:
         raise NotFound()
     form = form_from_fields(deductions.FIELDS, timezone=g.unit.timezone)
     back = page_url("record.page", record_id=detail.id)
-    if _went_through(form, lambda: deductions.enter(detail.id, form.cleaned, key=_key())):
+    if went_through(form, lambda: deductions.enter(detail.id, form.cleaned, key=_key())):
         flash(_("Saved."), "good")
         return redirect(back)
     left = settling.left(detail.id)
@@ -292,7 +275,7 @@ def deduction_undo(deduction_id: str) -> ResponseReturnValue:
         raise NotFound()
     form = form_from_fields(deductions.UNDO_FIELDS, timezone=g.unit.timezone)
     back = page_url("record.page", record_id=row.incident_id)
-    if _went_through(form, lambda: deductions.take_back(row.id, form.cleaned, key=_key())):
+    if went_through(form, lambda: deductions.take_back(row.id, form.cleaned, key=_key())):
         flash(_("Taken back; it is owed again."), "good")
         return redirect(back)
     note = _(
@@ -318,7 +301,7 @@ def disposal_ask(tool_id: str) -> ResponseReturnValue:
     tool = _keepers_tool(tool_id)
     form = form_from_fields(disposal.ASK_FIELDS, timezone=g.unit.timezone)
     back = page_url("record.page", record_id=tool.id)
-    if _went_through(form, lambda: disposal.ask(tool.id, form.cleaned, key=_key())):
+    if went_through(form, lambda: disposal.ask(tool.id, form.cleaned, key=_key())):
         flash(_("Asked for; whoever decides is told."), "good")
         return redirect(back)
     return _form_page(_l("Ask for the disposal"), form, back, f"{tool.code} {tool.name}")
@@ -331,7 +314,7 @@ def disposal_do(tool_id: str) -> ResponseReturnValue:
     given = {name: agreed.data.get(name) for name in ("how", "buyer")} if agreed is not None else {}
     form = form_from_fields(disposal.FIELDS, given, timezone=g.unit.timezone)
     back = page_url("record.page", record_id=tool.id)
-    if _went_through(form, lambda: disposal.dispose(tool.id, form.cleaned, key=_key())):
+    if went_through(form, lambda: disposal.dispose(tool.id, form.cleaned, key=_key())):
         flash(_("Disposed of."), "good")
         return redirect(back)
     return _form_page(_l("Enter the disposal"), form, back, f"{tool.code} {tool.name}")

@@ -28,7 +28,7 @@ from core.sdk import (
     transaction,
     uuid7,
 )
-from core.sdk_web import FieldsForm, form_from_fields, page_url
+from core.sdk_web import FieldsForm, form_from_fields, page_url, went_through
 
 from . import holders, kinds, parties, purchase, receipts, statistics, stock, values
 from .models import Party, Purchase, PurchaseLine, Stock
@@ -53,21 +53,6 @@ def add_routes(blueprint: Blueprint) -> None:
         ("/statistics/year", "year_draft", year_draft, both),
     ):
         blueprint.add_url_rule(rule, name, view, methods=methods)
-
-
-def _went_through(form: FieldsForm, call: Callable[[], Any]) -> bool:
-    """Run a service in one transaction when the form was sent and fits; what it refuses stands on the form."""
-    if request.method != "POST" or not form.validate_on_submit():
-        return False
-    try:
-        with transaction():
-            call()
-    except (NotFound, NotAllowed):
-        raise
-    except AppError as bad:
-        form.show(bad)
-        return False
-    return True
 
 
 def _page(title: Any, form: FieldsForm, back: str, note: Any = "", links: Any = ()) -> ResponseReturnValue:
@@ -121,7 +106,7 @@ def line_new(purchase_id: str) -> ResponseReturnValue:
     """Add a line to a draft."""
     plan = _plan(purchase_id, BUY)
     form = form_from_fields(_line_fields(None), timezone=g.unit.timezone)
-    if _went_through(form, lambda: purchase.save_line(plan.id, form.cleaned)):
+    if went_through(form, lambda: purchase.save_line(plan.id, form.cleaned)):
         flash(_("Saved."), "good")
         return redirect(_record_url(plan.id))
     return _page(_l("Add a line"), form, _record_url(plan.id), plan.record.number)
@@ -133,7 +118,7 @@ def line_edit(line_id: str) -> ResponseReturnValue:
     first = {one.name: getattr(line, one.name, None) for one in purchase.LINE_FIELDS}
     form = form_from_fields(_line_fields(line), {**first, "kind": str(line.kind_id)}, timezone=g.unit.timezone)
     plan_id = line.purchase_id
-    if _went_through(form, lambda: purchase.save_line(plan_id, form.cleaned, line.id)):
+    if went_through(form, lambda: purchase.save_line(plan_id, form.cleaned, line.id)):
         flash(_("Saved."), "good")
         return redirect(_record_url(plan_id))
     return _page(_l("Change the line"), form, _record_url(plan_id), line.kind.name)
@@ -171,7 +156,7 @@ def line_receive(line_id: str) -> ResponseReturnValue:
     fields += more[:1] if line.kind.category == values.CONSUMABLE else more
     first = {"quantity": rest, "price": line.price, "model": line.what}
     form = form_from_fields(fields, first, timezone=g.unit.timezone)
-    if _went_through(form, lambda: receipts.receive(plan_id, line.id, form.cleaned, key=_key())):
+    if went_through(form, lambda: receipts.receive(plan_id, line.id, form.cleaned, key=_key())):
         flash(_("Saved."), "good")
         return redirect(_record_url(plan_id))
     note = _(
@@ -200,7 +185,7 @@ def stock_start() -> ResponseReturnValue:
         *rest,
     ]
     form = form_from_fields(fields, timezone=g.unit.timezone)
-    if _went_through(form, lambda: stock.start(g.unit.id, form.cleaned, key=_key())):
+    if went_through(form, lambda: stock.start(g.unit.id, form.cleaned, key=_key())):
         flash(_("Saved."), "good")
         return redirect(page_url("tools_stock.index_view"))
     return _page(_l("Enter a value at the start"), form, page_url("tools_stock.index_view"))
@@ -227,7 +212,7 @@ def stock_count(stock_id: str) -> ResponseReturnValue:
     row = _stock(stock_id)
     about = {"party": row.party_id, "kind": row.kind_id}
     form = form_from_fields(stock.COUNT_FIELDS[2:], {"counted": row.quantity}, timezone=g.unit.timezone)
-    if _went_through(form, lambda: stock.count(row.unit_id, {**form.cleaned, **about}, key=_key())):
+    if went_through(form, lambda: stock.count(row.unit_id, {**form.cleaned, **about}, key=_key())):
         flash(_("Saved."), "good")
         return redirect(page_url("tools_stock.index_view"))
     links = [(url_for("tools.stock_use", stock_id=row.id), _l("Enter what was used up"))]
@@ -239,7 +224,7 @@ def stock_use(stock_id: str) -> ResponseReturnValue:
     row = _stock(stock_id)
     about = {"party": row.party_id, "kind": row.kind_id}
     form = form_from_fields(stock.USE_FIELDS[2:], timezone=g.unit.timezone)
-    if _went_through(form, lambda: stock.use_up(row.unit_id, {**form.cleaned, **about}, key=_key())):
+    if went_through(form, lambda: stock.use_up(row.unit_id, {**form.cleaned, **about}, key=_key())):
         flash(_("Saved."), "good")
         return redirect(page_url("tools_stock.index_view"))
     return _page(_l("Enter what was used up"), form, page_url("tools_stock.index_view"), _about(row))
@@ -286,7 +271,7 @@ def year_draft() -> ResponseReturnValue:
     require(BUY, g.unit.id)
     form = form_from_fields([YEAR], {"year": local_day(g.unit.id).year + 1}, timezone=g.unit.timezone)
     made: list[Record] = []
-    if _went_through(form, lambda: made.append(statistics.draft_year(g.unit.id, form.cleaned["year"]))):
+    if went_through(form, lambda: made.append(statistics.draft_year(g.unit.id, form.cleaned["year"]))):
         flash(_("Saved."), "good")
         return redirect(_record_url(made[0].id))
     note = _("What is missing, and what the last twelve months took, is proposed; the draft can be changed.")
