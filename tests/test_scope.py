@@ -104,6 +104,9 @@ def test_selects_of_every_shape_see_own_rows_only(two: Two, work: Any) -> None:
     for shape, statement in shapes.items():
         rows = [row[0] for row in (statement if shape == "legacy query" else work.execute(statement))]
         assert set(rows) - {None} == HERE, shape
+        if shape != "legacy query":
+            narrow = work.execute(statement.execution_options(narrow=True))
+            assert {row[0] for row in narrow} - {None} == HERE, f"{shape}, narrow"
     assert work.scalar(select(func.count()).select_from(Customer)) == 1
     with pytest.raises(ScopeError):  # has no entity of its own that a filter could hang on
         work.scalar(select(exists().where(Customer.id == two.foreign)))

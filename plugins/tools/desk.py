@@ -251,7 +251,8 @@ def parts_of(basket: Basket) -> list[Part]:
 
 def _there(party_id: int | None, kind_ids: Iterable[int]) -> Mapping[int, Decimal]:
     wanted = select(Stock.kind_id, Stock.quantity).where(Stock.party_id == party_id, Stock.kind_id.in_(kind_ids))
-    return {row.kind_id: row.quantity for row in session().execute(wanted)} if party_id else {}
+    rows = session().execute(wanted.execution_options(**custody.NARROW)) if party_id else ()
+    return {row.kind_id: row.quantity for row in rows}
 
 
 def problem_of(basket: Basket, tool: Tool, held: Custody | None, reserved: HandoverLine | None) -> Any:

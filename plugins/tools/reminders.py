@@ -19,6 +19,7 @@ from sqlalchemy.orm import contains_eager
 from core.sdk import Job, Periodic, Record, User, clock, lock, notify, session, setting, transaction, unit_facts
 
 from . import values
+from .custody import NARROW
 from .models import Custody, Party, Reminder, Tool
 from .notices import DUE
 from .settings import REMIND_EVERY, REMIND_LEAD, REMIND_MOST
@@ -101,7 +102,7 @@ def _due(unit_id: int, until: datetime, after: int) -> Sequence[Custody]:
 def _sent(custody_ids: Sequence[int]) -> dict[tuple[int, datetime], list[datetime]]:
     found: dict[tuple[int, datetime], list[datetime]] = {}
     wanted = select(Reminder).where(Reminder.custody_id.in_(custody_ids)).order_by(Reminder.number)
-    for one in session().scalars(wanted):
+    for one in session().scalars(wanted.execution_options(**NARROW)):
         found.setdefault((one.custody_id, one.due_at), []).append(one.sent_at)
     return found
 

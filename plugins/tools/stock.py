@@ -30,6 +30,7 @@ from core.sdk import (
 )
 
 from . import values
+from .custody import NARROW
 from .models import Handover, Kind, Party, Stock, StockMove
 from .parties import party_name
 from .rights import KEEP, OWN
@@ -157,7 +158,7 @@ def _locked(kind: Kind, parties: Sequence[Party], taker: Party | None) -> dict[i
         .where(Stock.kind_id == kind.id, Stock.party_id.in_([party.id for party in parties]))
         .order_by(Stock.id)
         .with_for_update()
-        .execution_options(populate_existing=True)
+        .execution_options(**NARROW, populate_existing=True)
     )
     return {row.party_id: row for row in session().scalars(wanted)}
 
@@ -187,6 +188,7 @@ def of_party(party_id: int) -> Sequence[Stock]:
         .where(Stock.party_id == party_id, Stock.quantity > 0)
         .options(joinedload(Stock.kind))
         .order_by(Kind.name, Stock.id)
+        .execution_options(**NARROW)
     )
     return session().scalars(wanted).all()
 
