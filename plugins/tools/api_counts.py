@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from core.sdk import ApiResource, Choices, Field, InvalidData, Record, session
 
-from . import care, counts, file, kinds, parties, stock, values
+from . import care, count_rows, counts, file, kinds, parties, stock, values
 from .models import Count, CountLine, Kind, Party, Service, Tool
 from .rights import KEEP, MAINTAIN, VIEW
 
@@ -57,7 +57,7 @@ def _counts() -> ApiResource:
         show=_show_counts,
         filters={"party_id": Count.party_id},
         fields=(*begin, *_SAID),
-        create=lambda unit_id, given: counts.get(counts.begin(unit_id, given).id),
+        create=lambda unit_id, given: count_rows.get(counts.begin(unit_id, given).id),
         change=_say,
     )
 
@@ -85,7 +85,7 @@ def _show_counts(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
     ids = [row.id for row in rows]
     records = {one.id: one for one in session().scalars(select(Record).where(Record.id.in_(ids)))}
     holders = session().scalars(select(Party).where(Party.id.in_({row.party_id for row in rows})))
-    names, numbers = parties.party_names(holders), counts.progress_of(ids)
+    names, numbers = parties.party_names(holders), count_rows.progress_of(ids)
     return [
         {
             "number": records[row.id].number,

@@ -32,6 +32,7 @@ from core.sdk import (
 from . import (
     applications,
     clearance,
+    count_rows,
     counts,
     custody,
     file,
@@ -403,7 +404,7 @@ class _Story:
 
     def counted(self, store: int, short: int) -> int:
         key = counts.begin(self.unit_id, {"party": store}).id
-        for line in counts.lines_of(key)[short:]:
+        for line in count_rows.lines_of(key)[short:]:
             if line.tool is not None:
                 counts.count_one(key, line.tool, {})
             elif line.kind_id is not None:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from core.sdk import Panel, Record, detail_of, label_of, may, session
 from core.sdk_web import page_url
 
-from . import care, counts, flow, parties, stock, values
+from . import care, count_rows, counts, flow, parties, stock, values
 from .models import Count, CountLine, Incident, Tool
 from .rights import DECIDE, KEEP, VIEW
 
@@ -32,8 +32,8 @@ def of_record(record: Record) -> list[Panel]:
 
 def _count(record: Record) -> Panel:
     count: Count = detail_of(record)
-    found = counts.progress(count.id)
-    lines = counts.different(count.id)
+    found = count_rows.progress(count.id)
+    lines = count_rows.different(count.id)
     people = parties.user_names({one for one in (count.keeper_by, count.manager_by) if one is not None})
     keeps = record.state == values.COUNTING and may(KEEP, record.unit_id)
     context = {
@@ -45,7 +45,7 @@ def _count(record: Record) -> Panel:
         ],
         "progress": [(label, found[code]) for code, label in values.COUNT_RESULTS if found.get(code)],
         "lines": line_rows(lines),
-        "more": len(lines) >= counts.MOST_SHOWN,
+        "more": len(lines) >= count_rows.MOST_SHOWN,
         "settled": record.state == values.CLOSED,
         "count_url": url_for("tools.count", record_id=record.id) if keeps else "",
     }
@@ -54,7 +54,7 @@ def _count(record: Record) -> Panel:
 
 def line_rows(lines: Any) -> list[dict[str, Any]]:
     """Return lines of a count as pages show them: what it is, what differs, who holds it, the incident of it."""
-    holders, incidents = counts.holders(lines), _incidents([one.id for one in lines])
+    holders, incidents = count_rows.holders(lines), _incidents([one.id for one in lines])
     return [
         {
             "row": one,
@@ -73,7 +73,7 @@ def line_rows(lines: Any) -> list[dict[str, Any]]:
 
 def tone_of(line: CountLine) -> str:
     """Return the colour of a line: bad where something is missing or broken."""
-    if line.result == values.MISSING or line.condition in counts.BROKEN:
+    if line.result == values.MISSING or line.condition in count_rows.BROKEN:
         return "bad"
     if line.result == values.EXTRA or line.place:
         return "warn"
@@ -85,7 +85,7 @@ def what_differs(line: CountLine) -> list[Any]:
     found: list[Any] = []
     if line.kind_id is not None and line.counted is not None and line.counted != line.expected:
         found.append(_l("%(counted)s counted, %(expected)s in the ledger", **_amounts(line)))
-    if line.condition in counts.BROKEN:
+    if line.condition in count_rows.BROKEN:
         found.append(label_of(values.CONDITIONS, line.condition))
     if line.place:
         belongs = line.tool.place.name if line.tool is not None and line.tool.place is not None else "—"

@@ -28,7 +28,7 @@ from core.sdk import (
     unit_facts,
 )
 
-from . import clearance, clearance_sheet, counts, disposal, file, flow, kinds, parties, stock, values
+from . import clearance, clearance_sheet, count_rows, counts, disposal, file, flow, kinds, parties, stock, values
 from .models import Clearance, Count, CountLine, Handover, HandoverLine, Tool
 from .rights import VIEW
 
@@ -152,7 +152,7 @@ def count_paper(record: Record) -> dict[str, Any]:
     detail = detail_of(record)
     if not isinstance(detail, Count):
         raise NotFound()
-    lines = counts.lines_of(detail.id, limit=MOST_LINES)
+    lines = count_rows.lines_of(detail.id, limit=MOST_LINES)
     return {
         "party": str(parties.party_name(detail.party)),
         "begun": _moment(record, detail.begun_at),
@@ -160,9 +160,9 @@ def count_paper(record: Record) -> dict[str, Any]:
         "keeper": _signed(record, detail.keeper_by, detail.keeper_at),
         "manager": _signed(record, detail.manager_by, detail.manager_at),
         "progress": [
-            [str(label), str(counts.progress(detail.id).get(code, 0))] for code, label in values.COUNT_RESULTS
+            [str(label), str(count_rows.progress(detail.id).get(code, 0))] for code, label in values.COUNT_RESULTS
         ],
-        "different": str(counts.differences(detail.id)),
+        "different": str(count_rows.differences(detail.id)),
         "note": detail.note,
         "lines": [[str(place), *_count_line(one)] for place, one in enumerate(lines, 1)],
     }

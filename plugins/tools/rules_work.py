@@ -28,7 +28,7 @@ from core.sdk import (
     session,
 )
 
-from . import care, counts, rules_care
+from . import care, count_flow, counts, rules_care
 from .flow import CODE as TOOL
 from .models import Tool
 from .purchase import MONTH_CLAUSE, WHOLE_UNIT, YEAR_CLAUSE
@@ -116,11 +116,11 @@ RULES: list[Rule] = [
         when=lambda step: step.values.get("what") in (None, "", "maintenance"),
     ),
     ChecklistRule(
-        clause=counts.CHECK_CLAUSE,
+        clause=count_flow.CHECK_CLAUSE,
         step=f"{counts.CODE}.check",
         items=rules_care.EQUIPMENT_ITEMS,
         field="facilities",
-        when=counts.check_wanted,
+        when=count_flow.check_wanted,
     ),
     # After the rules that name somebody for what is defective (R32-5.3).
     *(

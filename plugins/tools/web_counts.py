@@ -31,7 +31,7 @@ from core.sdk import (
 )
 from core.sdk_web import form_from_fields, page_url
 
-from . import care, counts, desk, parties, stock, values
+from . import care, count_rows, counts, desk, parties, stock, values
 from .models import Count, CountLine, Tool
 from .panels_counts import line_rows
 from .rights import KEEP, MAINTAIN
@@ -60,7 +60,7 @@ def count_new() -> ResponseReturnValue:
     """Begin a count, or go on with the one that is under way."""
     _require()
     note = next(one for one in counts.FIELDS if one.name == "note")
-    choices = counts.party_choices(g.unit.id)
+    choices = count_rows.party_choices(g.unit.id)
     fields = (Field("party", "choice", _l("What is counted"), True, choices), note)
     start = {"party": request.args.get("party", "")}
     form = form_from_fields(fields, start, timezone=g.unit.timezone)
@@ -88,7 +88,7 @@ def count_new() -> ResponseReturnValue:
 def count(record_id: str) -> ResponseReturnValue:
     """Show a count under way, and take one scan or one press of a button; once signed, its record shows it."""
     _require()
-    found = counts.get(record_id)
+    found = count_rows.get(record_id)
     if found.record.state != values.COUNTING:
         return redirect(page_url("record.page", record_id=found.id))
     if request.method != "POST":
@@ -129,7 +129,7 @@ def _change(found: Count, what: str) -> Notes:
 
 
 def _said_of(found: Count, line_id: str) -> CountLine:
-    line = counts.line(found.id, line_id)
+    line = count_rows.line(found.id, line_id)
     if line.tool is None:
         raise NotFound()
     raw = {name: request.form.get(f"{name}-{line.id}", "") for name in ("condition", "place", "note")}
@@ -175,7 +175,7 @@ def _sign(found: Count) -> ResponseReturnValue:
 def _page(
     found: Count, errors: dict[str, list[Any]] | None = None, notes: Notes | None = None, status: int = 200
 ) -> ResponseReturnValue:
-    by_result = counts.progress(found.id)
+    by_result = count_rows.progress(found.id)
     whole = sum(number for code, number in by_result.items() if code != values.EXTRA)
     left = by_result.get(values.EXPECTED, 0)
     page = render_template(
@@ -188,14 +188,14 @@ def _page(
         done=whole - left,
         left=left,
         progress=[(label, by_result[code]) for code, label in values.COUNT_RESULTS if by_result.get(code)],
-        latest=line_rows(counts.latest_lines(found.id)),
-        rest=counts.still_to_find(found.id),
-        differing=line_rows(counts.different(found.id)),
+        latest=line_rows(count_rows.latest_lines(found.id)),
+        rest=count_rows.still_to_find(found.id),
+        differing=line_rows(count_rows.different(found.id)),
         small_parts=desk.small_parts(g.unit.id),
         conditions=values.CONDITIONS,
-        places=counts.places_of(found.party_id),
+        places=count_rows.places_of(found.party_id),
         plain=stock.plain_number,
-        most=counts.MOST_SHOWN,
+        most=count_rows.MOST_SHOWN,
         key=str(uuid7()),
     )
     return page, status

@@ -25,7 +25,7 @@ from core.sdk import (
     transaction,
 )
 from core.tasks.services import create_task
-from plugins.tools import counts, stock, values
+from plugins.tools import count_flow, count_rows, counts, stock, values
 from plugins.tools.models import Count, CountLine, Custody, Incident, StockMove, Tool
 
 from .scene import Place, clauses, codes, make_place
@@ -119,7 +119,7 @@ def test_another_units_count_is_not_there(place: Place) -> None:
     key = begin(place)
     other = make_place()
     with other.acting():
-        for call in (counts.get, lambda one: counts.count_one(one, "GJ1")):
+        for call in (count_rows.get, lambda one: counts.count_one(one, "GJ1")):
             with pytest.raises(NotFound):
                 call(key)
 
@@ -146,9 +146,9 @@ def test_what_was_not_expected_says_who_has_it(place: Place) -> None:
     found(place, key, here, hers, lost)
     assert results(place, key) == {here: values.FOUND, hers: values.EXTRA, lost: values.EXTRA}
     with place.acting():
-        lines = counts.different(key)
+        lines = count_rows.different(key)
         assert {one.tool_id for one in lines} == {hers, lost}
-        assert counts.holders(lines)[hers] == "安师傅"
+        assert count_rows.holders(lines)[hers] == "安师傅"
 
 
 def test_entered_by_mistake_is_taken_back(place: Place) -> None:
@@ -188,7 +188,7 @@ def test_what_is_handed_over_while_counting_is_no_difference(place: Place) -> No
     place.bring_back(place.bob, away)  # went out and came back: the ledger has it here
     found(place, key, stays, back)
     with place.acting():
-        assert counts.unmoved(counts.get(key)) == 0
+        assert count_rows.unmoved(count_rows.get(key)) == 0
     closed(place, key)
     assert results(place, key) == {
         given: values.MOVED,
@@ -405,18 +405,18 @@ def test_a_wrong_place_is_a_difference_and_moves_nothing(place: Place) -> None:
     found(place, key, tool, place="B7")
     closed(place, key)
     with place.acting():
-        assert counts.differences(key) == 1
+        assert count_rows.differences(key) == 1
     (kept,) = place.all(select(Tool.place_id).where(Tool.id == tool))
     assert kept == shelf
 
 
 @pytest.mark.clause("R32-3.3", "R35-4.7", "R33-7.1")
-@pytest.mark.parametrize("clause", counts.TASK_CLAUSES)
+@pytest.mark.parametrize("clause", count_flow.TASK_CLAUSES)
 def test_a_closed_count_finishes_the_months_work(place: Place, clause: str) -> None:
     tool = place.tool()
     with place.acting(place.manager, "task.lead"), transaction():
         subjects = counts.stores_to_count(place.unit.id)
-        stores = {counts.subject_of(one) for one in (place.other_store, place.store)}
+        stores = {count_flow.subject_of(one) for one in (place.other_store, place.store)}
         subjects = [one for one in counts.stores_to_count(place.unit.id) if one[0] in stores]
         today = local_day(place.unit.id)
         rule = ScheduleRule(clause=clause, title="盘点")

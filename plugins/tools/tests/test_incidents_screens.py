@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from core.kernel import clock
 from core.sdk import Attachment, Record, User, approvals, documents, perform, uuid7
-from plugins.tools import clearance, counts, deductions, disposal, values
+from plugins.tools import clearance, count_rows, counts, deductions, disposal, values
 from plugins.tools.models import Deduction, Incident
 from tests.api_scene import Asker, token_of
 from tests.helpers import login
@@ -240,7 +240,7 @@ def test_the_papers_print(sqlite_app: Flask, locale: str) -> None:
     with place.acting():
         disposal.dispose(tool, {"how": disposal.DESTROYED, "proof": "XH-7"})
         count = counts.begin(place.unit.id, {"party": place.store})
-        sheet = counts.lines_of(count.id)
+        sheet = count_rows.lines_of(count.id)
         assert [one.tool_id for one in sheet] == [short]
     with place.acting(place.manager):
         gone = clearance.begin(
