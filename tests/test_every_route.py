@@ -50,6 +50,7 @@ from plugins.tools.models import (
     Application,
     Clearance,
     Count,
+    Deduction,
     Handover,
     Incident,
     Permit,
@@ -112,6 +113,7 @@ ROWS = {
     "application_id": Application,
     "clearance_id": Clearance,
     "contact_id": Contact,
+    "deduction_id": Deduction,
     "line_id": StatementLine,
     "order_id": Order,
     "payment_id": Payment,
@@ -431,7 +433,9 @@ def _make_row(work: ScopedSession, model: Any, unit: Unit) -> Any:
         elif column.foreign_keys:
             values[column.name] = _referred(work, column, unit)
         elif not (column.primary_key or column.nullable or column.default or column.server_default):
-            values[column.name] = _some(column)
+            # A code is one of those that the model has words for.
+            codes = model.__audit_words__.get(column.name)
+            values[column.name] = codes[1][0][0] if isinstance(codes, tuple) else _some(column)
     row = model(**values)
     work.add(row)
     work.flush()
