@@ -170,6 +170,17 @@ def propose(
         return _propose(record, found, source, lines, inputs or {}) if found.holds else []
 
 
+def take_back(record: Record, source: str) -> None:
+    """Take back what ``source`` asked for of a record, whether its clause holds (still) or not.
+
+    Open lines become void, posted ones get an adjusting line. For services that asked for their own permission.
+    """
+    with transaction():
+        lock(record.id)
+        _take_back_all(record, {source})
+        session().flush()
+
+
 def _propose(
     record: Record, found: Effective, source: str, lines: Iterable[Line], inputs: Mapping[str, Any]
 ) -> list[Charge]:

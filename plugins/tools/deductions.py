@@ -43,7 +43,7 @@ from core.sdk import (
     transaction,
 )
 
-from . import settling, values
+from . import judging, settling, values
 from .incident_flow import WORKFLOW
 from .models import Deduction, Incident
 from .rights import MONEY
@@ -101,7 +101,7 @@ def against(asked: Deducting, said: Mapping[str, Any]) -> Any:
     """Return why a deduction is refused (GJ-2), None where it is within the limits."""
     if not asked.contract_clause:
         return _l("Nothing is deducted from pay unless the employment contract says so; name its clause")
-    most = limit_of(asked.wage, asked.minimum_wage, Decimal(said.get("rate") or 20))
+    most = limit_of(asked.wage, asked.minimum_wage, _rate(said))
     if asked.before + asked.amount <= most:
         return None
     return _l(
@@ -109,6 +109,12 @@ def against(asked: Deducting, said: Mapping[str, Any]) -> Any:
         most=most,
         before=asked.before,
     )
+
+
+def _rate(said: Mapping[str, Any]) -> Decimal:
+    """Nothing set means the law's limit; a unit may set none at all."""
+    found = said.get("rate")
+    return Decimal(20) if found is None or found == "" else Decimal(found)
 
 
 def enter(record_id: object, raw: Mapping[str, Any], *, key: str = "") -> Deduction:
@@ -129,6 +135,7 @@ def enter(record_id: object, raw: Mapping[str, Any], *, key: str = "") -> Deduct
         before = answered_before(record.unit_id, key, f"tools.deduct:{record.id}", kept)
         if before is not None:
             return fetch(Deduction, before["deduction"])
+        _require_other(detail)
         _require_owed(record, detail, given)
         lock_month(detail)
         taken = deducted_in(detail.user_id, record.unit_id, given["month"])
@@ -164,6 +171,7 @@ def take_back(deduction_id: object, raw: Mapping[str, Any], *, key: str = "") ->
         session().refresh(row)
         if answered_before(record.unit_id, key, f"tools.undeduct:{row.id}", given) is not None:
             return row
+        _require_other(detail)
         _require_standing(record, detail, row)
         row.undone_at, row.undone_by, row.undone_reason = clock.now(), current_scope().actor_id, given["reason"]
         session().flush()
@@ -188,8 +196,15 @@ def may_be_undone(record: Record, detail: Incident) -> bool:
 
 def _stands(record: Record, detail: Incident) -> bool:
     return record.state == values.CHARGED or (
-        record.state == values.CLOSED and detail.settlement == values.FROM_PAY
+        record.state == values.CLOSED
+        and detail.settlement == values.FROM_PAY
+        and judging.payable(record.id) > 0  # else the tool was found and it was paid back
     )
+
+
+def _require_other(detail: Incident) -> None:
+    if settling.owes(detail):
+        raise Refused([Refusal("own_debt", settling.OWN_DEBT)])
 
 
 def _require_owed(record: Record, detail: Incident, given: Mapping[str, Any]) -> None:
@@ -198,6 +213,8 @@ def _require_owed(record: Record, detail: Incident, given: Mapping[str, Any]) ->
         raise InvalidData({"month": _l("Please enter a month such as 2026-11")})
     if month > now:
         raise InvalidData({"month": _l("This month is still to come")})
+    if month < local_day(record.unit_id, detail.happened_at).strftime("%Y-%m"):
+        raise InvalidData({"month": _l("This month was over before it happened")})
     if given["amount"] != money_math.yuan(given["amount"]):
         raise InvalidData({"amount": _l("At most two decimals")})
     if record.state != values.CHARGED:

@@ -101,6 +101,7 @@ def _is_to_mend(step: Step) -> Any:
 _REASON = Field("reason", "long", _l("Reason"), True, max_length=500)
 _RECEIPT = Field("receipt", "text", _l("Number of the receipt"), True, max_length=60)
 _NOT_SELF = (Guard("own_matter", _not_yourself), Guard("own_matter", _not_named, needs_form=True))
+_NOT_THEIRS = Guard("own_debt", settling.own_debt)
 _PERSON = Guard(NOT_CONCERNED, _only_the_person)
 _LOST = Guard(NOT_CONCERNED, _is_a_loss)
 JUDGE_FIELDS = (
@@ -217,7 +218,7 @@ TRANSITIONS = (
         MONEY,
         "settled",
         (_RECEIPT,),
-        (Guard("nothing_left", settling.nothing_left),),
+        (_NOT_THEIRS, Guard("nothing_left", settling.nothing_left)),
         apply=settling.paid,
         kept=("receipt",),
         help=_l("All that is left was paid"),
@@ -241,7 +242,7 @@ TRANSITIONS = (
                 help=_l("Registered and accepted before"),
             ),
         ),
-        (Guard("not_in_kind", settling.not_in_kind), Guard("deducted", settling.deducted_already)),
+        (_NOT_THEIRS, Guard("not_in_kind", settling.not_in_kind), Guard("deducted", settling.deducted_already)),
         apply=settling.in_kind,
         kept=("replacement",),
         weight=30,
@@ -324,6 +325,7 @@ TRANSITIONS = (
         MONEY,
         "refunded",
         (_RECEIPT,),
+        (_NOT_THEIRS,),
         apply=settling.refund,
         kept=("receipt",),
         tone="primary",

@@ -306,12 +306,22 @@ def _open_of_tool(tool_id: int) -> Sequence[Incident]:
 
 
 def charge_changed(charge: Charge) -> None:
-    """Tell the person when what they owe for a tool was waived or corrected by hand (a hook of the plugin)."""
+    """Tell the person when what they owe for a tool was waived or corrected by hand (a hook of the plugin).
+
+    Raises:
+        Refused: it is their own, comes to more than they were asked for or less than was taken off their pay, or is
+            settled.
+    """
     if not charge.source.startswith(judging.SOURCE):
         return
     record = session().get_one(Record, charge.record_id)
     detail = session().get(Incident, record.id)
-    if detail is not None and detail.user_id is not None and record.category in OPEN_CATEGORIES:
+    if detail is None:
+        return
+    against = settling.against_change(detail, charge)
+    if against is not None:
+        raise Refused([Refusal("compensation", against, charge.clause)])
+    if detail.user_id is not None and record.category in OPEN_CATEGORIES:
         notify(record, "tools.charge_changed", [detail.user_id], record.title)
 
 

@@ -7,16 +7,17 @@ Whoever objects sends it back to whoever judges. Nobody is charged for a tool th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import or_, select
+from sqlalchemy import and_, func, or_, select
 
 from core.sdk import (
     Charge,
+    Conflict,
     Fact,
     InvalidData,
     Line,
@@ -36,6 +37,7 @@ from core.sdk import (
     label_of,
     local_day,
     lock,
+    money_math,
     notify,
     penalties,
     perform,
@@ -46,13 +48,15 @@ from core.sdk import (
 
 from . import compensation, file, values
 from .compensation import Figures, Missing, Owed, Terms
-from .models import Custody, Incident, Party, Tool
+from .models import Custody, Handover, Incident, Party, Tool
 
 # The source of the charges, the subject of the approvals, the name under which the gates are asked.
 SOURCE, SUBJECT, CHARGE = "tools.incident", "tools.compensation", "tools.charge"
 LENDING, BREACHES = "R32-6.2", "R33-10.1"
 LIFE_CLAUSE = "R35-5.3"
 GENERAL_MANAGER = "gm"
+# Facts of a tool after which a new damage is another one.
+SOUND_AGAIN = ("repaired",)
 OWN_MATTER = _l("Nobody judges what they answer for themselves")
 _MISSING = {
     "price": _l("The tool's file has no price; enter what it cost"),
@@ -123,7 +127,7 @@ def work_out(record: Record, detail: Incident, given: Any) -> Owed | None:
     """
     tool = detail.tool
     figures = Figures(
-        price=tool.price if tool.price is not None else given.get("price"),
+        price=tool.price if tool.price is not None else _whole_cents(given.get("price")),
         current_price=tool.kind.price,
         bought_on=tool.bought_on or given.get("bought_on"),
         life_months=file.life_of(tool, _clause_life(record.unit_id, detail.happened_at)),
@@ -136,6 +140,10 @@ def work_out(record: Record, detail: Incident, given: Any) -> Owed | None:
         raise InvalidData({missing.name: _MISSING[missing.name]}) from None
 
 
+def _whole_cents(price: Decimal | None) -> Decimal | None:
+    return None if price is None else money_math.exact(price, "price")
+
+
 def _clause_life(unit_id: int, at: datetime) -> int:
     return int(effective(unit_id, LIFE_CLAUSE, at).values["life"])
 
@@ -144,6 +152,7 @@ def _clause_life(unit_id: int, at: datetime) -> int:
 
 
 def _propose(record: Record, detail: Incident, owed: Owed, user_id: int) -> None:
+    owed = _less_what_is_charged(record, detail, owed)
     detail.clause, detail.amount = owed.clause, owed.amount
     if not owed.amount:
         return
@@ -159,6 +168,53 @@ def _propose(record: Record, detail: Incident, owed: Owed, user_id: int) -> None
     charges.propose(record, owed.clause, _free_source(record.id), [line], owed.inputs, at=detail.happened_at)
     _ask(record, detail, owed)
     notify(record, "tools.judged", [user_id], detail.tool.code)
+
+
+def _less_what_is_charged(record: Record, detail: Incident, owed: Owed) -> Owed:
+    """A tool is charged for once: what is charged for it already, and was not mended since, counts.
+
+    Raises:
+        Refused: the same damage is charged under another incident. Conflict: the tool is being worked on.
+    """
+    hold_tool(detail.tool)
+    others = _unmended(detail)
+    charged = sum((payable(one.id) for one in others), Decimal(0))
+    if not charged:
+        return owed
+    if detail.kind != values.LOSS:
+        numbers = ", ".join(one.record.number for one in others if payable(one.id))
+        text = _l(
+            "%(tool)s is charged for already and was not repaired since: %(numbers)s",
+            tool=detail.tool.code,
+            numbers=numbers,
+        )
+        raise Refused([Refusal("charged", text, owed.clause)])
+    price = Decimal(owed.inputs.get("price") or 0)
+    amount = max(min(owed.amount, price - charged), Decimal("0.00"))
+    return replace(owed, amount=amount, inputs={**owed.inputs, "charged": charged})
+
+
+def _unmended(detail: Incident) -> Sequence[Incident]:
+    """Return the other incidents of a tool after which nobody made it sound again."""
+    mended = select(func.max(Fact.at)).where(Fact.record_id == detail.tool_id, Fact.kind.in_(SOUND_AGAIN))
+    since = session().scalar(mended.where(Fact.at <= detail.happened_at))
+    others = select(Incident).where(Incident.tool_id == detail.tool_id, Incident.id != detail.id)
+    if since is not None:
+        others = others.where(Incident.happened_at > since)
+    return session().scalars(others.order_by(Incident.id)).all()
+
+
+def hold_tool(tool: Tool) -> None:
+    """Lock a tool while its incident is locked. Steps of tools take the tool first, and then its incidents: nobody
+    waits here, so nobody waits in circles.
+
+    Raises:
+        Conflict: somebody else works on the tool.
+    """
+    mine = select(Record.id).where(Record.id == tool.id).with_for_update(skip_locked=True)
+    if session().scalar(mine) is None:
+        raise Conflict(_l("Somebody is working on %(tool)s at this moment; please try again", tool=tool.code))
+    session().refresh(tool.record)
 
 
 def _ask(record: Record, detail: Incident, owed: Owed) -> None:
@@ -200,13 +256,20 @@ def unconfirmed(asked: Charging, _values: Any = None) -> Any:
     """Return why somebody cannot be charged for a tool (GJ-3), None where they had confirmed to hold it then.
 
     A spell of custody begins with the person's own yes: what was entered in their name and never confirmed is none.
+    A department's tools are those of whoever said yes for it, by themselves and not by a keeper with a paper.
     """
+    themselves = and_(Handover.taker_by == asked.user_id, Handover.taker_means != values.ON_PAPER)
+    theirs = or_(
+        and_(Party.kind == values.PERSON, Party.user_id == asked.user_id),
+        and_(Party.kind == values.DEPARTMENT, themselves),
+    )
     mine = (
         select(Custody.id)
         .join(Party, Party.id == Custody.party_id)
+        .outerjoin(Handover, Handover.id == Custody.handover_id)
         .where(Custody.tool_id == asked.tool.id, Custody.starts_at <= asked.at)
-        .where(or_(Custody.ends_at.is_(None), Custody.ends_at >= asked.at))
-        .where(Party.user_id == asked.user_id, Party.kind.in_((values.PERSON, values.DEPARTMENT)))
+        .where(or_(Custody.ends_at.is_(None), Custody.ends_at > asked.at))
+        .where(theirs)
     )
     if session().scalar(mine.limit(1)) is not None:
         return None
@@ -350,6 +413,11 @@ def _judge_of(record: Record) -> int | None:
 def withdraw_lines(record: Record, detail: Incident, reason: str) -> None:
     """Take an incident's lines back (a posted one by an adjusting line) and what waits for approval with them."""
     for row in lines_of(record.id):
-        charges.propose(record, row.clause, row.source, [], at=detail.happened_at)
+        charges.take_back(record, row.source)
+    forget_request(detail, reason)
+
+
+def forget_request(detail: Incident, reason: str) -> None:
+    """Let what still waits for the clause's position lapse."""
     if detail.approval_id is not None:
         approvals.lapse(detail.approval_id, reason)

@@ -24,6 +24,7 @@ from core.sdk import (
     fetch,
     local_day,
     lock,
+    money_math,
     perform,
     remember_answer,
     require,
@@ -45,6 +46,7 @@ FIELDS = (
     Field("price", "decimal", _l("Price paid (yuan)"), minimum=Decimal(0), help=_l("Leave empty for the plan's")),
     Field("model", "text", _l("Brand and model"), max_length=80),
     Field("serials", "long", _l("Serial numbers"), max_length=10_000, help=_l("One a line; may be left empty")),
+    Field("place", "text", _l("Place"), max_length=80, help=_l("Shelf, cabinet or bay in the store")),
     Field(
         "result",
         "long",
@@ -115,7 +117,7 @@ def _read(record: Record, line: PurchaseLine, raw: Mapping[str, Any]) -> dict[st
         errors["store"] = _l("There is no such store")
     if errors:
         raise InvalidData(errors)
-    price = line.price if given["price"] is None else given["price"]
+    price = line.price if given["price"] is None else money_math.exact(given["price"], "price")
     return {**given, "serials": serials, "price": price}
 
 
@@ -133,6 +135,7 @@ def _taken_in(record: Record, line: PurchaseLine, store: Party, given: Mapping[s
         "bought_on": local_day(record.unit_id),
         "supplier": detail.supplier,
         "store": store.id,
+        "place": given["place"],
         "note": record.number,
     }
     made = []

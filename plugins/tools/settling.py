@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from core.sdk import (
     OPEN_CATEGORIES,
+    Charge,
     Fact,
     InvalidData,
     Record,
@@ -22,6 +23,7 @@ from core.sdk import (
     Step,
     charges,
     clock,
+    current_scope,
     money_math,
     notify,
     perform,
@@ -33,6 +35,7 @@ from .models import Deduction, Incident, Party, Tool
 
 ZERO = Decimal("0.00")
 MOST_SPELLS = 200
+OWN_DEBT = _l("Nobody enters for themselves what becomes of their own debt")
 
 
 # --- what is owed --------------------------------------------------------------------------------
@@ -49,6 +52,31 @@ def deducted(incident_id: int) -> Decimal:
 def left(incident_id: int) -> Decimal:
     """Return what is still owed for an incident, in yuan: payable less what was deducted."""
     return judging.payable(incident_id) - deducted(incident_id)
+
+
+def own_debt(step: Step) -> Any:
+    """Refuse whoever owes it: nobody enters their own payment, replacement or refund."""
+    return OWN_DEBT if owes(step.detail) else None
+
+
+def owes(detail: Incident) -> bool:
+    """Tell whether the actor is who answers for an incident."""
+    actor = current_scope().actor_id
+    return actor is not None and detail.user_id == actor
+
+
+def against_change(detail: Incident, charge: Charge) -> Any:
+    """Return why a line of a compensation may not be what somebody waived or corrected it to by hand."""
+    if owes(detail):
+        return OWN_DEBT
+    if charge.state == charges.SETTLED:
+        return _l("What was settled is not changed any more")
+    owed = judging.payable(detail.id)
+    if owed > (detail.amount or ZERO):
+        return _l("More than the person was asked for is charged by judging it anew")
+    if owed < deducted(detail.id):
+        return _l("A part of it was deducted from pay already")
+    return None
 
 
 def nothing_left(step: Step) -> Any:
@@ -131,6 +159,7 @@ def _replacement(record: Record, detail: Incident, text: str) -> Tool:
         raise InvalidData({"replacement": bad.texts()}) from None
     used = select(Incident.id).where(Incident.replacement_id == new.id, Incident.id != record.id)
     reason: Any = None
+    judging.hold_tool(new)
     if new.id == detail.tool_id or new.record.entered_at < detail.happened_at:
         reason = _l("This tool was there before it happened")
     elif new.kind_id != detail.tool.kind_id:
@@ -152,12 +181,14 @@ def _settle_lines(record: Record) -> None:
 def close(step: Step) -> None:
     """Nobody pays (any more): a tool that is lost leaves the books."""
     _settle_lines(step.record)
+    judging.forget_request(step.detail, str(_l("The incident was closed")))
     _give_up(step.record, step.detail)
 
 
 def _give_up(record: Record, detail: Incident) -> None:
     """Write off a lost tool: nobody holds it any more."""
     tool = detail.tool
+    judging.hold_tool(tool)
     if detail.kind != values.LOSS or tool.record.state != values.LOST:
         return
     perform(tool.id, "write_off", {"handover": record.number}, permitted=True)
@@ -178,6 +209,7 @@ def not_defective(step: Step) -> Any:
 
 def mend(step: Step) -> None:
     """The tool may be used again, where it is: in the store or with its holder."""
+    judging.hold_tool(step.detail.tool)
     _sound_again(step.record, step.detail.tool, step.values["result"])
     step.detail.tool.condition = values.SOUND
 
@@ -225,7 +257,7 @@ def to_refund(incident_id: int) -> Decimal:
 def not_lost(step: Step) -> Any:
     """What was settled is opened only for a tool that this incident took off the books."""
     record, tool = step.record, step.detail.tool
-    if record.state != values.CLOSED or tool.record.state == values.LOST:
+    if record.state != values.CLOSED:
         return None
     gone = select(Fact).where(Fact.record_id == tool.id, Fact.kind == "disposed").order_by(Fact.seq.desc()).limit(1)
     last = session().scalars(gone).first()
@@ -237,6 +269,7 @@ def not_lost(step: Step) -> Any:
 def found(step: Step) -> None:
     """It turned up: back on the books, nothing owed any more; what was paid is told to be paid back."""
     record, detail = step.record, step.detail
+    judging.hold_tool(detail.tool)
     judging.withdraw_lines(record, detail, str(_l("The tool was found again")))
     bring_back(record, detail.tool)
     if detail.user_id is not None:
@@ -274,6 +307,7 @@ def refund(step: Step) -> None:
 def cancel(step: Step) -> None:
     """It never happened: nothing is owed and the tool is as it was, unless something else is open about it."""
     record, detail = step.record, step.detail
+    judging.hold_tool(detail.tool)
     judging.withdraw_lines(record, detail, str(_l("It was entered by mistake")))
     if detail.kind == values.BREACH or _others_open(record, detail.tool_id):
         return
