@@ -99,7 +99,8 @@ def register(unit_id: int, raw: Mapping[str, Any]) -> Record:
     """Register a tool in a store (``KEEP``): ``FIELDS``; it waits for acceptance by inspection (R32-2.3).
 
     Its number is unique in the unit (R32-3.2), whatever the case, blanks and width of its letters; without one it
-    is drawn (``GJ00001``). Its asset class goes by the price (R15-16). The store holds it from now on.
+    is drawn (``GJ00001``). Its asset class goes by the price (R15-16). The store holds it from now on, under its
+    keeper and in a place of its own where the store has places (R32-3.1).
 
     Raises:
         NotAllowed, InvalidData: beside the field.
@@ -109,9 +110,12 @@ def register(unit_id: int, raw: Mapping[str, Any]) -> Record:
     given = _read_tool(unit_id, form, None)
     store = _store(unit_id, form)
     place = form.try_("place", lambda text: holders.find_place(unit_id, store, text)) if store else None
+    if store and place is None and holders.lacks_place(unit_id, store):
+        form.bad("place", holders.NO_PLACE)
     form.finish()
     now = clock.now()
     with transaction():
+        holders.name_keeper(store)
         code = given.pop("code") or draw_code(unit_id)
         kind: Kind = given.pop("kind_row")
         maintain_on = given.pop("maintain_on") or _first_maintenance(unit_id, kind)
@@ -281,7 +285,7 @@ def edit(record: Record, raw: Mapping[str, Any]) -> Record:
 
 
 def relocate(record: Record, raw: Mapping[str, Any]) -> Record:
-    """Give a tool another place (``KEEP``): ``PLACE`` of the store that holds it; empty: none.
+    """Give a tool another place (``KEEP``): ``PLACE`` of the store that holds it; empty: none (not under R32-3.1).
 
     Of a tool in somebody's hands it is where it goes when it comes back.
 
@@ -295,7 +299,10 @@ def relocate(record: Record, raw: Mapping[str, Any]) -> Record:
         if not locked.is_open:
             raise Refused([Refusal("tools.closed", _l("This tool is no longer on the books"))])
         text = clean((PLACE,), raw)["place"]
-        place = holders.find_place(locked.unit_id, home_of(tool), text) if text else None
+        store = home_of(tool)
+        place = holders.find_place(locked.unit_id, store, text) if text else None
+        if place is None and holders.lacks_place(locked.unit_id, store):
+            raise InvalidData({"place": holders.NO_PLACE})
         if (place.id if place else None) == tool.place_id:
             return locked
         tool.place = place

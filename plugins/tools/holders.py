@@ -17,6 +17,8 @@ from core.sdk import (
     Refusal,
     Refused,
     accounts,
+    current_scope,
+    holds,
     read_id,
     require,
     session,
@@ -26,6 +28,8 @@ from . import custody, forms, parties, values
 from .models import Handover, HandoverLine, Party, Place, Stock, Tool
 from .rights import KEEP
 
+KEPT_CLAUSE = "R32-3.1"
+NO_PLACE = _l("Say where in the store it is kept")
 STORE_FIELDS = (
     Field("name", "text", _l("Name"), True, max_length=120),
     Field("user_id", "text", _l("Keeper"), True, max_length=60),
@@ -226,6 +230,22 @@ def places_of(store_id: int) -> Sequence[Place]:
     """Return the places of a store, those in use first."""
     mine = select(Place).where(Place.store_id == store_id).order_by(Place.active.desc(), Place.name)
     return session().scalars(mine.limit(1000)).all()
+
+
+def lacks_place(unit_id: int, store: Party) -> bool:
+    """Tell whether a tool of a store without a place breaks R32-3.1: the store is divided into places."""
+    if not holds(unit_id, KEPT_CLAUSE):
+        return False
+    mine = select(Place.id).where(Place.store_id == store.id, Place.active)
+    return session().scalars(mine.limit(1)).first() is not None
+
+
+def name_keeper(store: Party) -> None:
+    """R32-3.1: a store nobody was named for (the first one of a unit) is kept by whoever registers tools in it."""
+    actor = current_scope().actor_id
+    if store.user_id is None and actor is not None and holds(store.unit_id, KEPT_CLAUSE):
+        store.user_id = actor
+        session().flush()
 
 
 def find_place(unit_id: int, store: Party, text: object) -> Place:

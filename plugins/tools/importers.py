@@ -22,6 +22,7 @@ from core.sdk import (
     SheetColumn,
     accounts,
     clean,
+    holds,
     local_day,
     normalise,
     read_id,
@@ -29,7 +30,7 @@ from core.sdk import (
     session,
 )
 
-from . import file, flow, forms, handovers, kinds, parties, values
+from . import file, flow, forms, handovers, holders, kinds, parties, values
 from .models import Kind, Party, Place, Tool
 from .rights import KEEP
 
@@ -147,6 +148,7 @@ class _Book:
     kind_ids: dict[str, int] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)  # "code:X" -> line
     made: set[str] = field(default_factory=set)
+    placed: bool = False  # R32-3.1 holds: every tool has a place where its store has places
 
 
 def _read_book(unit_id: int) -> _Book:
@@ -170,7 +172,9 @@ def _read_book(unit_id: int) -> _Book:
     )
     for one in session().execute(departments):
         people.setdefault(forms.fold(one.name), set()).add(f"{values.DEPARTMENT}:{one.id}")
-    return _Book(local_day(unit_id), kinds, stores, places, people, kind_ids=ids)
+    return _Book(
+        local_day(unit_id), kinds, stores, places, people, kind_ids=ids, placed=holds(unit_id, holders.KEPT_CLAUSE)
+    )
 
 
 def _on_file(unit_id: int, column: Any, wanted: Iterable[str]) -> dict[str, list[int]]:
@@ -288,7 +292,9 @@ def _store(cells: Mapping[str, str], book: _Book, errors: dict[str, Any]) -> int
         errors.setdefault("store", text)
         return 0
     place = forms.fold(cells["place"])
-    if place and not book.places.get(found, {}).get(place):
+    if not place and book.placed and any(book.places.get(found, {}).values()):
+        errors.setdefault("place", holders.NO_PLACE)
+    elif place and not book.places.get(found, {}).get(place):
         errors.setdefault("place", _l("The store has no place of this name in use"))
     return found
 

@@ -367,6 +367,34 @@ def test_a_store_has_a_keeper_of_the_staff_who_may_keep(room: Room) -> None:
     assert list(refused(room, holders.save_store, {"name": "二 号库", "user_id": "周保管"})) == ["name"]
 
 
+@pytest.mark.clause("R32-3.1")
+def test_under_the_clause_a_tool_has_a_keeper_and_a_place(room: Room) -> None:
+    room.clause("R32-3.1")
+    key = room.tool()  # the store is one place: no shelf to name; whoever registers keeps it until another is named
+    with room.acting() as work:
+        assert work.get_one(Party, room.store()).user_id == room.keeper.id
+    with room.acting(), transaction():
+        holders.save_place(room.unit.id, {"name": "A1"})
+    assert list(refused(room, file.register, {**GIVEN, "code": "B-1"})) == ["place"]
+    kept = room.tool(code="B-2", place="A1")
+    with room.acting() as work:
+        assert work.scalars(select(Tool).where(Tool.id == kept)).one().place.name == "A1"
+        with pytest.raises(InvalidData) as bad:
+            file.relocate(work.get_one(Record, kept), {"place": ""})
+        assert list(bad.value.errors) == ["place"]
+        file.relocate(work.get_one(Record, key), {"place": "A1"})
+
+
+@pytest.mark.clause("R32-3.1")
+def test_with_the_clause_off_a_place_may_be_left_open(room: Room) -> None:
+    room.clause("R32-3.1", on=False)
+    with room.acting(), transaction():
+        holders.save_place(room.unit.id, {"name": "A1"})
+    room.tool()
+    with room.acting() as work:
+        assert work.get_one(Party, room.store()).user_id is None
+
+
 def test_a_store_that_holds_tools_stays_in_use(room: Room) -> None:
     room.tool()
     raw, store = {"name": "工具房", "user_id": str(room.keeper.id)}, room.store()
