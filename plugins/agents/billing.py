@@ -39,7 +39,7 @@ from core.sdk import (
 )
 from plugins.warranty import services as warranty
 
-from . import bearing, file, rates, sellers, values
+from . import bearing, disputes, file, rates, sellers, values
 from .bearing import Bearer
 from .models import Agent, CaseAgent
 from .rates import Borne, Priced
@@ -57,6 +57,8 @@ POSTING = ("solve", "confirm", "close", "agents:bill")
 TELLING = frozenset(
     {"warranty:decide", "agents:name", "classify", "fact:deemed_admission", "fact:covered", "fact:not_covered"}
 )
+# Details of a case that say which item it is about, and so who sold it.
+EDITED, ITEM_FIELDS = "fact:edited", frozenset({"serial_text"})
 _KEPT = "agents_worked"  # with a step
 
 
@@ -122,9 +124,13 @@ def _ours(priced: Sequence[warranty.PricedLine]) -> list[Borne]:
     ]
 
 
-def lines_of(bill: Bill) -> list[Line]:
-    """Return the lines of money of a bill; the first shows the customer that they owe nothing."""
-    return [Line(FREE, FREE_LABEL, CUSTOMER, ONE, money_math.ZERO), *(_line(one, bill) for one in bill.lines)]
+def lines_of(record: Record, bill: Bill) -> list[Line]:
+    """Return the lines of money of a bill; the first shows the customer that they owe nothing.
+
+    A line about which a dispute was allowed stays at what was allowed: only the rest follows the bill.
+    """
+    lines = [Line(FREE, FREE_LABEL, CUSTOMER, ONE, money_math.ZERO), *(_line(one, bill) for one in bill.lines)]
+    return disputes.stand(record.id, f"{BILLING}{bill.bearer.clause}", lines)
 
 
 def _line(one: Borne, bill: Bill) -> Line:
@@ -154,6 +160,8 @@ def bill_step(step: Step) -> None:
     session().flush()
     warranty.take_back(step.record, str(_l("Billed to the agent")))
     step.values["agent"] = named(bill.agent)
+    if told := disputes.told(step.record.id, f"{BILLING}{bill.bearer.clause}", bill.agent.code):
+        step.values["stands"] = told
     bearing.forget(step.record)
 
 
@@ -288,8 +296,12 @@ def after_step(record: Record, transition: str, facts: Sequence[Fact]) -> None:
         post(record)
     elif transition == "cancel":
         _cancelled(record)
-    elif transition in TELLING:
+    elif transition in TELLING or (transition == EDITED and _is_other_item(facts)):
         follow(record)
+
+
+def _is_other_item(facts: Sequence[Fact]) -> bool:
+    return any(ITEM_FIELDS.intersection(one.data.get("fields", ())) for one in facts)
 
 
 def post(record: Record) -> None:
@@ -339,7 +351,7 @@ def _propose(record: Record, bill: Bill) -> None:
     """Bring the charges to a bill: lines under another clause are taken back first."""
     clause = bill.bearer.clause
     _withdraw(record, {"billed": clause}, but=clause)
-    charges.propose(record, clause, f"{BILLING}{clause}", lines_of(bill), {"agent": bill.agent.code})
+    charges.propose(record, clause, f"{BILLING}{clause}", lines_of(record, bill), {"agent": bill.agent.code})
     post(record)
     session().flush()
 

@@ -61,11 +61,13 @@ class SellerImporter(Importer):
     def undone(
         self, unit_id: int, removed: Mapping[str, Sequence[int]], restored: Mapping[str, Sequence[int]]
     ) -> None:
-        """Cases are billed anew by who counts as the seller again."""
+        """Cases are billed anew by who counts as the seller again, or taken back where nobody does."""
         again = list(restored.get(Seller.__tablename__, ()))
         for start in range(0, len(again), sellers.CHUNK):
             some = select(Seller.item_id).where(Seller.id.in_(again[start : start + sellers.CHUNK]))
             rebilling.follow_later(unit_id, list(session().scalars(some)))
+        if removed.get(Seller.__tablename__):
+            rebilling.follow_unknown(unit_id)
 
 
 def _plan(

@@ -16,7 +16,7 @@ from core.sdk import Job, Periodic, Work, jobs, lock, session, transaction
 from plugins.products import services as products
 
 from . import bearing, billing
-from .models import CaseAgent
+from .models import CaseAgent, Seller
 
 JOB = "agents.bill_anew"
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,6 +55,19 @@ def follow_later(unit_id: int, item_ids: Sequence[int]) -> None:
     """Bill the cases of many items anew after the present transaction, each by itself (an import, say)."""
     if billed_cases(item_ids):
         jobs.enqueue(JOB, unit_id, {"items": list(item_ids)}, in_own_name=False)
+
+
+def follow_unknown(unit_id: int) -> None:
+    """Look at the billed cases again whose item has no seller any more: what it was said by was undone."""
+    known = select(Seller.id).where(Seller.item_id == products.ProductRecord.item_id, Seller.current).exists()
+    billed = (
+        select(products.ProductRecord.item_id)
+        .join(CaseAgent, CaseAgent.record_id == products.ProductRecord.record_id)
+        .where(CaseAgent.unit_id == unit_id, CaseAgent.billed_at.is_not(None), ~CaseAgent.named, ~known)
+    )
+    items = sorted(set(session().scalars(billed)))
+    for start in range(0, len(items), CHUNK):
+        follow_later(unit_id, items[start : start + CHUNK])
 
 
 def follow_all(work: Work) -> None:

@@ -37,7 +37,7 @@ _UNBILLED = _l("Work out what the agent or partner pays first, or say why nothin
 def _billed(clause: str) -> Callable[[Step, Any], list[Line]]:
     def lines(step: Step, _values: Any) -> list[Line]:
         bill = billing.of_step(step)
-        return billing.lines_of(bill) if bill.bearer.clause == clause else []
+        return billing.lines_of(step.record, bill) if bill.bearer.clause == clause else []
 
     return lines
 

@@ -84,7 +84,7 @@ def _own_company(step: Step) -> Any:
 
 
 def _other_eyes(step: Step) -> Any:
-    """Whoever made a statement or decided its disputes does not approve it."""
+    """Whoever made a statement, decided its disputes or answered on the agent's word does not approve it."""
     actor = current_scope().actor_id
     if actor is None:
         return None
@@ -100,7 +100,14 @@ def _other_eyes(step: Step) -> Any:
         return _l("Whoever sent a statement that was made by itself does not approve it")
     if kind == COMPLETED:
         return _l("Whoever made a statement does not approve it")
-    return _l("Whoever decided a dispute does not approve the statement") if kind else None
+    if kind:
+        return _l("Whoever decided a dispute does not approve the statement")
+    answered = select(StatementLine.id).where(
+        StatementLine.statement_id == step.record.id, StatementLine.answered_by == actor, ~StatementLine.released
+    )
+    if session().scalar(answered.limit(1)) is not None:
+        return _l("Whoever answered for the agent does not approve the statement")
+    return None
 
 
 def _has_scan(step: Step) -> Any:

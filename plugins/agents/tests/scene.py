@@ -16,12 +16,25 @@ from typing import Any
 
 from sqlalchemy import select
 
-from core.cases.services import register_case
+from core.cases.services import EDIT_FIELDS, edit_case, register_case
 from core.kernel import clock
 from core.records.models import RefusalLog
 from core.rules import effective, profiles
 from core.rules.setting_models import IN_FORCE, ClauseSetting
-from core.sdk import Case, Charge, Fact, Record, Unit, User, charges, perform, session, transaction, uuid7
+from core.sdk import (
+    Case,
+    Charge,
+    Fact,
+    Record,
+    Unit,
+    User,
+    charges,
+    detail_of,
+    perform,
+    session,
+    transaction,
+    uuid7,
+)
 from core.units.settings import set_setting
 from plugins.agents import rights, values
 from plugins.agents.models import Agent, CaseAgent, Contact, Contract, Rate, Seller
@@ -182,6 +195,12 @@ class Place:
             self.do(key, "warranty:decide", {"cause": cause})
         return key
 
+    def edit(self, key: int, **changes: Any) -> None:
+        """Correct details of a case."""
+        with self.acting():
+            held = detail_of(session().get_one(Record, key))
+            edit_case(key, {one.name: getattr(held, one.name) for one in EDIT_FIELDS} | changes)
+
     def decide(self, key: int, result: str, reason: str = "复核") -> None:
         """Decide coverage anew, otherwise than the clauses say if need be."""
         self.do(key, "warranty:decide", {"cause": "quality", "result": result, "reason": reason})
@@ -230,6 +249,11 @@ class Place:
 
     def kinds(self, key: int) -> list[str]:
         return list(self._all(select(Fact.kind).where(Fact.record_id == key).order_by(Fact.seq)))
+
+    def data_of(self, key: int, kind: str) -> dict[str, Any]:
+        """What the latest fact of a kind keeps."""
+        wanted = select(Fact).where(Fact.record_id == key, Fact.kind == kind).order_by(Fact.seq.desc()).limit(1)
+        return dict(self._all(wanted)[0].data)
 
     def state(self, key: int) -> str:
         return str(self._all(select(Record.state).where(Record.id == key))[0])

@@ -174,6 +174,40 @@ def test_a_file_that_changes_no_bill_leaves_no_work(desk: Desk) -> None:
         assert not [one for one in work.scalars(select(Outbox)) if one.payload.get("job") == rebilling.JOB]
 
 
+@pytest.mark.clause(FEE)
+def test_a_corrected_serial_number_bills_whoever_sold_that_item(desk: Desk) -> None:
+    other = "GTZZ16-0008"
+    desk.place.item(other, agent=desk.agents[1])
+    desk.place.edit(desk.cases[0], serial_text=other)
+    assert owed(desk) == [Decimal(0), TOTAL]
+    assert desk.place.kinds(desk.cases[0])[-1] == "bill_changed"
+
+
+@pytest.mark.clause(FEE)
+def test_another_detail_corrected_the_bill_is_left_alone(desk: Desk) -> None:
+    lines = len(desk.place.charges(desk.cases[0]))
+    desk.place.edit(desk.cases[0], contact_name="另一位")
+    assert len(desk.place.charges(desk.cases[0])) == lines
+    assert "bill_changed" not in desk.place.kinds(desk.cases[0])
+
+
+def test_an_undone_file_that_named_the_first_seller_takes_the_bills_back(desk: Desk) -> None:
+    serial = "GTZZ16-0007"
+    desk.place.item(serial)
+    text = f"序列号,代理商\n{serial},{desk.code(1)}\n"
+    with desk.place.acting():
+        run = importing.stage("agents-sellers", desk.unit.id, io.BytesIO(text.encode()), "归属.csv").id
+        session().commit()
+        importing.confirm(run)
+    key = billed(desk, serial)
+    assert owed(desk, key) == [Decimal(0), TOTAL]
+    with desk.place.acting():
+        importing.undo(run)
+    work_off(desk)
+    assert owed(desk, key) == [Decimal(0), Decimal(0)]
+    assert owed(desk) == [TOTAL, Decimal(0)]
+
+
 def test_charges_and_statements_still_agree(desk: Desk) -> None:
     desk.place.now = IN_NOVEMBER
     desk.sent()

@@ -227,6 +227,53 @@ def test_what_was_allowed_in_a_dispute_is_not_undone_by_deciding_the_same_again(
 
 
 @pytest.mark.clause(FEE)
+def test_what_was_allowed_in_a_dispute_stands_when_the_bill_is_entered_again(app: Any) -> None:
+    """Only the rest follows: two people travelled on, but the travel that was struck stays struck."""
+    desk = make_desk()
+    desk.place.item(agent=desk.agents[0])
+    case = desk.place.case()
+    desk.place.notify(case)
+    desk.place.solve(case)
+    desk.place.bill(case)
+    desk.place.now = IN_NOVEMBER
+    key = desk.sent()
+    travel = next(one for one in desk.lines(key) if one.code == "travel")
+    desk.answer(travel.id, "dispute", dispute="同城不收")
+    desk.decide(travel.id, "allow", amount="30")
+    desk.place.bill(case)
+    assert desk.place.owes(case) == scene.JOB_TOTAL - 300
+    desk.place.bill(case, parts="P-1, 2", travel="500")
+    assert desk.place.owes(case) == scene.JOB_TOTAL - 300 + 300
+    # The entry says so, and a smaller amount than was allowed still counts.
+    assert "30.00" in desk.place.data_of(case, "agent_billed")["stands"]
+    desk.place.bill(case, parts="P-1, 2", travel="10")
+    assert desk.place.owes(case) == scene.JOB_TOTAL - 320 + 300
+    desk.place.bill(case, parts="P-1, 2", travel="330")
+    assert desk.place.owes(case) == scene.JOB_TOTAL - 320 + 300
+
+
+@pytest.mark.clause(FEE)
+def test_what_one_agent_was_allowed_is_not_allowed_to_another(app: Any) -> None:
+    desk = make_desk()
+    item = desk.place.item(agent=desk.agents[0])
+    case = desk.place.case()
+    desk.place.notify(case)
+    desk.place.solve(case)
+    desk.place.bill(case)
+    desk.place.now = IN_NOVEMBER
+    key = desk.sent()
+    travel = next(one for one in desk.lines(key) if one.code == "travel")
+    desk.answer(travel.id, "dispute", dispute="同城不收")
+    desk.decide(travel.id, "allow", amount="0")
+    assert item
+    desk.place.do(case, "agents:name", {"agent": desk.code(1), "reason": "出库单查明"})
+    owed = {desk.code(n): Decimal(0) for n in (0, 1)}
+    for one in desk.place.charges(case, "agent"):
+        owed[one.payer_ref] += one.amount
+    assert owed == {desk.code(0): Decimal(0), desk.code(1): scene.JOB_TOTAL}
+
+
+@pytest.mark.clause(FEE)
 def test_worked_on_again_after_it_was_paid_only_the_difference_is_billed(real: tuple[Desk, int]) -> None:
     desk, case = real
     desk.place.do(case, "rework", {"reason": "客户反映未修好"})

@@ -286,6 +286,24 @@ def _all_into(desk: Desk, month: str) -> None:
         )
 
 
+def test_whoever_answered_on_the_agents_word_does_not_approve(desk: Desk) -> None:
+    key = desk.sent()
+    first, second, third = ids(desk, key)
+    with desk.acting(desk.approver):
+        statements.answer_line(first, {"answer": "confirm"})
+    for one in (second, third):
+        desk.answer(one)
+    desk.look_through(key)
+    with pytest.raises(Refused) as refused:
+        desk.do(key, "approve", user=desk.approver)
+    assert [one.code for one in refused.value.refusals] == ["other_eyes"]
+    assert desk.state(key) == "agreed"
+    with desk.acting():
+        statements.carry(first, "下期再结")
+    desk.look_through(key)
+    desk.do(key, "approve", user=desk.approver)
+
+
 @pytest.mark.clause("DL-3")
 def test_failed_checks_need_a_note_or_another_statement(desk: Desk) -> None:
     key = desk.settled()
