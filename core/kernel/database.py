@@ -47,7 +47,7 @@ from sqlalchemy.types import TypeDecorator
 
 from .errors import ClosedUnit, NotFound, Refused, ScopeError
 from .ids import read_id
-from .scope import EVERY_PERMISSION, EVERY_UNIT, Scope
+from .scope import EVERY_PERMISSION, EVERY_UNIT, Scope, Units
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -408,7 +408,7 @@ def _filter_by_unit(state: ORMExecuteState) -> None:
     state.statement = state.statement.options(_of_units(units, bool(narrow)))
 
 
-def _of_units(units: frozenset[int], narrow: bool) -> Any:
+def _of_units(units: Units, narrow: bool) -> Any:
     """Return the filter of a statement. ``narrow``: its own conditions find few rows, by an index of theirs.
 
     Without statistics SQLite takes a unit for ten rows and begins there rather than with fifty keys; "+ 0" leaves

@@ -13,7 +13,6 @@ from math import ceil
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-
 from sqlalchemy import select
 
 from core.sdk import (

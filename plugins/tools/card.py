@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, select, union
 from sqlalchemy.orm import aliased, contains_eager, joinedload
 
 from core.sdk import NotFound, User, accounts, clock, fetch, session
@@ -139,10 +139,9 @@ def applications_of(unit_id: int, user_id: int, limit: int = 50) -> Sequence[App
 def incidents_of(unit_id: int, user_id: int, limit: int = 50) -> Sequence[Incident]:
     """Return the incidents a person answers for, or that happened in their hands, the latest first."""
     party = parties.held_as(unit_id, user_id)
-    theirs = select(Incident.id).where(Incident.user_id == user_id)
+    theirs = [select(Incident.id).where(Incident.user_id == user_id)]
     if party is not None:
-        theirs = theirs.union(select(Incident.id).where(Incident.holder_id == party.id))
-    mine = select(Incident).where(Incident.unit_id == unit_id, Incident.id.in_(theirs)).execution_options(**NARROW)
-    return (
-        session().scalars(mine.options(joinedload(Incident.tool)).order_by(Incident.id.desc()).limit(limit)).all()
-    )
+        theirs.append(select(Incident.id).where(Incident.holder_id == party.id))
+    mine = select(Incident).where(Incident.unit_id == unit_id, Incident.id.in_(union(*theirs)))
+    mine = mine.options(joinedload(Incident.tool)).execution_options(**NARROW)
+    return session().scalars(mine.order_by(Incident.id.desc()).limit(limit)).all()

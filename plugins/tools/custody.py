@@ -89,7 +89,8 @@ def spell(tool_id: int) -> Custody | None:
 
 def spells(tool_ids: Iterable[int]) -> Mapping[int, Custody]:
     """Return the open spells of tools by tool id, a few hundred a select."""
-    ids, found = sorted(set(tool_ids)), {}
+    ids: list[int] = sorted(set(tool_ids))
+    found: dict[int, Custody] = {}
     for start in range(0, len(ids), CHUNK):
         mine = select(Custody).where(Custody.tool_id.in_(ids[start : start + CHUNK]), Custody.ends_at.is_(None))
         mine = mine.options(joinedload(Custody.party)).execution_options(**NARROW)
