@@ -26,6 +26,7 @@ from core.sdk import (
     current_scope,
     money_math,
     notify,
+    penalties,
     perform,
     session,
 )
@@ -106,8 +107,11 @@ def still_open(step: Step) -> Any:
 
 
 def penalty_proposed(step: Step) -> Any:
-    """Refuse to call a breach a mistake once a penalty was proposed."""
-    if step.record.state == values.JUDGED and step.detail.kind == values.BREACH and step.detail.clause:
+    """Refuse to call a breach a mistake while a penalty proposal stands; a dropped one stands in nobody's way."""
+    states = {one.state for one in penalties.of_record(step.record.id)}
+    if penalties.AGREED in states:
+        return _l("The penalty was agreed to; the breach stays as it was judged")
+    if penalties.PROPOSED in states:
         return _l("A penalty was proposed; whoever decides it drops it first")
     return None
 

@@ -12,7 +12,18 @@ from sqlalchemy import select
 
 from core.records.models import Notice
 from core.rules.charge_models import Charge, Penalty
-from core.sdk import InvalidData, NotAllowed, NotFound, Obligation, Refused, User, approvals, perform, session
+from core.sdk import (
+    InvalidData,
+    NotAllowed,
+    NotFound,
+    Obligation,
+    Refused,
+    User,
+    approvals,
+    penalties,
+    perform,
+    session,
+)
 from plugins.tools import incidents, judging, settling, values
 from plugins.tools.models import Incident
 
@@ -491,6 +502,39 @@ def test_a_breach_brings_a_penalty_proposal(place: Place, breach: str, off: tupl
     found = place.all(select(Penalty).where(Penalty.record_id == key))
     expected = [(clause, place.ann.id, Decimal("50.00"), "proposed")] if clause else []
     assert [(one.clause, one.user_id, one.amount, one.state) for one in found] == expected
+
+
+@pytest.mark.clause("R33-10.1")
+def test_a_breach_entered_by_mistake_is_cancelled_once_its_penalty_was_dropped(place: Place) -> None:
+    place.clause("R33-10.1")
+    decider, tool = place.staff("service_leader"), place.tool()
+    place.issue(place.ann, tool)
+
+    def judged() -> int:
+        key = report(place, tool, values.BREACH, breach=values.TAKEN_OUT, user=place.ann.id)
+        judge(place, key, penalty="50")
+        return key
+
+    def cancel(key: int) -> None:
+        with place.acting(place.manager):
+            perform(key, "cancel", {"reason": "看错了"})
+
+    def decide(key: int, *, drop: bool) -> None:
+        row = place.all(select(Penalty.id).where(Penalty.record_id == key))[0]
+        with place.acting(decider):
+            penalties.drop(row, "不成立") if drop else penalties.agree(row, "属实", "50")
+
+    dropped, agreed = judged(), judged()
+    with pytest.raises(Refused) as waits:
+        cancel(dropped)
+    assert codes(waits.value) == {"penalty"}
+    decide(dropped, drop=True)
+    cancel(dropped)
+    assert place.state(dropped) == values.CANCELLED
+    decide(agreed, drop=False)
+    with pytest.raises(Refused):
+        cancel(agreed)
+    assert place.state(agreed) == values.JUDGED
 
 
 # --- reading -------------------------------------------------------------------------------------
