@@ -21,6 +21,8 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
+from core.kernel import clock
+from core.kernel.database import Base
 from core.rules import charges as ledger
 from core.rules.charge_models import Charge
 from core.rules.setting_models import IN_FORCE, ClauseSetting
@@ -35,12 +37,14 @@ from core.sdk import (
     lock,
     perform,
     transaction,
+    uuid7,
 )
 from plugins.tools import deductions, judging, reports, settling, values
 from plugins.tools.models import Deduction, Incident, Party, Tool
-from tests.helpers import as_system
+from tests.helpers import as_system, login
 
 from .scene import Place, clauses, code_of, codes, make_place
+from .scene_buying import make_shop
 from .test_deductions import deduct
 from .test_incidents import (
     agree,
@@ -54,6 +58,7 @@ from .test_incidents import (
     owed,
     report,
 )
+from .test_purchase import ordered, receive
 
 
 @pytest.fixture
@@ -434,6 +439,54 @@ def test_a_refunded_incident_is_not_opened_by_the_next_loss(place: Place) -> Non
     for step in ("found", "found_paid"):
         with place.acting(), pytest.raises(Refused):
             perform(key, step, {"reason": "又找到"})
+
+
+def test_no_table_log_or_session_knows_a_wage(sqlite_app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    """Entered in the browser: refused first, accepted then; every column of every table is looked at."""
+    caplog.set_level("DEBUG")
+    place = make_place()
+    place.now = clock.now() - timedelta(hours=3)
+    _, key = lost_and_owed(place, "1900.00")
+    client = login(sqlite_app.test_client(), place.finance, unit=place.unit)
+    sent = {"month": f"{clock.now():%Y-%m}", "amount": "900.00", "wage": "4321.09", "minimum_wage": "3543.21"}
+    sent |= {"contract_clause": "第十二条", "key": str(uuid7())}
+    url = f"/p/tools/incident/{key}/deduct"
+    assert client.post(url, data=sent).status_code == 422
+    assert client.post(url, data={**sent, "amount": "10.00", "key": str(uuid7())}).status_code == 302
+    with client.session_transaction() as kept:
+        found = [str(dict(kept)), caplog.text]
+    with as_system() as work:
+        for table in Base.metadata.sorted_tables:
+            found += [str(tuple(row)) for row in work.connection().execute(table.select())]
+    assert len(place.all(select(Deduction))) == 1
+    for secret in ("4321.09", "3543.21", "777.88", "864.2"):  # the wages, and the limit they make
+        assert not [one for one in found if secret in one], secret
+
+
+# --- buying ------------------------------------------------------------------------------------------
+
+
+def test_a_price_with_parts_of_a_cent_is_paid_nowhere(sqlite_app: Flask) -> None:
+    shop = make_shop()
+    kind, store = shop.kind(), shop.store()
+    with pytest.raises(InvalidData):
+        shop.plan([{"kind": str(kind), "quantity": "1", "price": "10.005"}])
+    for one in (kind, shop.parts()):
+        plan = ordered(shop, [{"kind": str(one), "quantity": "2", "price": "10.00"}])
+        with pytest.raises(InvalidData) as bad:
+            receive(shop, plan, 0, store=store, quantity="1", price="10.005")
+        assert list(bad.value.errors) == ["price"]
+        assert shop.lines(plan)[0].received == 0
+
+
+def test_a_cent_above_the_budget_is_not_approved(sqlite_app: Flask) -> None:
+    shop = make_shop()
+    line = {"kind": str(shop.kind()), "quantity": "3", "price": "33.34"}
+    with pytest.raises(Refused):
+        shop.do(shop.plan([line], budget="100.01"), "approve")
+    within = shop.plan([line], budget="100.02")
+    shop.do(within, "approve")
+    assert shop.state(within) == values.APPROVED
 
 
 # --- what waits is told ------------------------------------------------------------------------------
