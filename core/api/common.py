@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from flask import g
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import joinedload, load_only
 
 from core.customers.models import Customer
 from core.kernel.access import may
 from core.kernel.database import current_scope, session
 from core.kernel.errors import InvalidData, NotFound
+from core.records.engine import kept_from, read_by_some
 from core.records.models import Record
 from core.users.models import User
 from core.users.permissions import units_where
@@ -45,18 +46,22 @@ def visible(uid: str, type_code: str = "") -> Record:
     found = session().scalars(select(Record).where(Record.uid == key).options(*HEAD)).first()
     if found is None or (type_code and found.type != type_code) or not may(VIEW, found.unit_id):
         raise NotFound()
+    if kept_from(found):
+        raise NotFound()
     return found
 
 
 def seen_records() -> ColumnElement[bool] | None:
     """Return the condition that the actor may see a record beyond its being in scope; None: no more is needed.
 
-    An assignee who may not see cases has pages that leave out what is not for them; here are whole records.
+    An assignee who may not see cases has pages that leave out what is not for them; here are whole records. Of
+    types that only some read a list has nothing for the others.
     """
     scope, units = current_scope(), units_where(VIEW)
-    if units == scope.read:
-        return None
-    return Record.unit_id.in_(units)
+    conditions = read_by_some(units)
+    if units != scope.read:
+        conditions.append(Record.unit_id.in_(units))
+    return and_(*conditions) if conditions else None
 
 
 def customer_of(uid: object) -> Customer | None:

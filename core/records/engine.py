@@ -14,7 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, inspect, select, update
+from sqlalchemy import ColumnElement, inspect, or_, select, update
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.orm.util import identity_key
 
@@ -32,7 +32,7 @@ from core.units.switches import enabled_plugins
 
 from . import ports
 from .models import CANCELLED, CLOSED, OPEN_CATEGORIES, PAUSED, Fact, Idempotency, Link, Record, RefusalLog
-from .types import RecordType, mirrored_roles, record_type, workflow_of
+from .types import RecordType, mirrored_roles, record_type, record_types, workflow_of
 from .workflow import RESUME, FactKind, Transition, Workflow
 
 MAX_DEPTH = 5
@@ -99,9 +99,29 @@ def fetch_visible(record_id: object) -> Record:
         NotFound: malformed, missing, foreign, or not for this actor.
     """
     record = fetch(Record, record_id)
-    if not may_act(record, "case.view"):
+    if not may_act(record, "case.view") or kept_from(record):
         raise NotFound()
     return record
+
+
+def kept_from(record: Record) -> bool:
+    """Tell whether a record is of a type that only some of the staff read, and the actor is none of them."""
+    kind = record_type(record.type)
+    if kind is None or not kind.readers or any(may(one, record.unit_id) for one in kind.readers):
+        return False
+    actor = current_scope().actor_id
+    return actor is None or kind.concerns is None or not kind.concerns(record, actor)
+
+
+def read_by_some(units: frozenset[int]) -> list[ColumnElement[bool]]:
+    """Return the conditions that keep types which only some of the staff read out of a list of ``units``."""
+    conditions: list[ColumnElement[bool]] = []
+    held = current_scope().permissions
+    for kind in record_types():
+        reading = frozenset(unit for unit, codes in held.items() if codes & set(kind.readers))
+        if kind.readers and not units <= reading:
+            conditions.append(or_(Record.type != kind.code, Record.unit_id.in_(reading)))
+    return conditions
 
 
 def may_act(record: Record, permission: str) -> bool:

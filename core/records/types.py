@@ -19,7 +19,9 @@ class RecordType:
 
     ``search_text`` answers the words the record is found by; ``plugin`` is '' for the core's own. ``register`` is
     the service that creates one from the form ``intake`` (unit id, input): rehearsals use it. ``files`` is the
-    permission to open its files, where seeing the record is not enough.
+    permission to open its files, where seeing the record is not enough. ``readers`` are permissions of which the
+    unit's staff need one to read such a record, where seeing cases is not enough; without one a person reads
+    those that ``concerns`` (record, user id) says are their own business.
     """
 
     code: str
@@ -32,6 +34,8 @@ class RecordType:
     intake: tuple[Field, ...] = ()
     register: Callable[[int, Mapping[str, Any]], Record] | None = None
     files: str = ""
+    readers: tuple[str, ...] = ()
+    concerns: Callable[[Record, int], bool] | None = None
 
 
 _types: dict[str, RecordType] = {}

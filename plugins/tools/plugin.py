@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint
@@ -62,6 +63,7 @@ from . import (
     prints_labels,
     prints_more,
     purchase,
+    readers,
     refusing,
     reminders,
     rights,
@@ -156,15 +158,9 @@ def settings() -> list[SettingSpec]:
 
 @hookimpl
 def record_types() -> list[RecordType]:
-    return [
-        file.TYPE,
-        handovers.TYPE,
-        applications.TYPE,
-        incidents.TYPE,
-        counts.TYPE,
-        purchase.TYPE,
-        clearance.TYPE,
-    ]
+    personal = (handovers.TYPE, applications.TYPE, incidents.TYPE, clearance.TYPE)
+    kept = [replace(one, readers=readers.READERS, concerns=readers.concerns) for one in personal]
+    return [file.TYPE, counts.TYPE, purchase.TYPE, *kept]
 
 
 @hookimpl

@@ -37,7 +37,7 @@ from core.documents.services import PRINT
 from core.kernel import clock, search
 from core.kernel.database import session
 from core.kernel.fields import Choices, Field, label_of
-from core.records.engine import perform
+from core.records.engine import perform, read_by_some
 from core.records.models import OPEN, PAUSED, SOLVED, Record
 from core.rules.kinds import DeadlineRule
 from core.rules.obligation_models import OPEN as RUNNING
@@ -45,6 +45,7 @@ from core.rules.obligation_models import Obligation
 from core.rules.registry import current_rules
 from core.units.models import Unit
 from core.users.models import User
+from core.users.permissions import units_where
 from core.users.services import staff_names
 
 from . import words
@@ -266,8 +267,12 @@ def _named() -> tuple[Any, ...]:
 
 
 @cache
-def _records() -> Select[Any]:
+def _all_records() -> Select[Any]:
     return select(Record).options(*_named())
+
+
+def _records() -> Select[Any]:
+    return _all_records().where(*read_by_some(units_where("case.view")))
 
 
 # --- bulk actions ----------------------------------------------------------------------------
