@@ -51,6 +51,7 @@ from .values import RateTerm, Terms
 
 CODE = "agents_contract"
 DRAFT, SIGNED, IN_FORCE, ENDED, CANCELLED = "draft", "signed", "in_force", "ended", "cancelled"
+OVER = (ENDED, CANCELLED)
 MOST_SERIES = 60
 _NAMES = re.compile(r"[,，;；、\n]+")
 _MOST_YUAN, _MOST_PERCENT = Decimal("999999.99"), Decimal(200)
@@ -460,6 +461,17 @@ def span_of(contract: Contract) -> Span:
     early = contract.ended_on is not None and (contract.ends_on is None or contract.ended_on < contract.ends_on)
     series = frozenset(one.casefold() for one in contract.series or ())
     return Span(contract.id, contract.starts_on, last_day(contract), series, early)
+
+
+def gone_series(unit_id: int, held: Iterable[Contract]) -> dict[int, list[str]]:
+    """Return the series that contracts of a unit name and that are no category or model (any more), by contract.
+
+    A contract goes by the names: what was renamed since drops out of it. A few selects for all of them.
+    """
+    named = {one.id: list(one.series or ()) for one in held}
+    known = products.series_known(unit_id, sorted({name for names in named.values() for name in names}))
+    gone = {key: [name for name in names if name.casefold() not in known] for key, names in named.items()}
+    return {key: names for key, names in gone.items() if names}
 
 
 def rates_of(contract_ids: Sequence[int]) -> dict[int, list[Rate]]:

@@ -45,7 +45,7 @@ def of_record(record: Record) -> list[Panel]:
 
 
 def _others(record: Record, detail: Contract) -> list[tuple[Record, Contract]]:
-    if record.state in (contracts.ENDED, contracts.CANCELLED):
+    if record.state in contracts.OVER:
         return []
     return contracts.others_in_region(detail)
 
@@ -101,6 +101,12 @@ def _warnings(record: Record, detail: Contract) -> list[Any]:
     if other is not None:
         number = other[0].number
         found.append(_l("Contract %(number)s holds for the same products and days", number=number))
+    gone = contracts.gone_series(record.unit_id, [detail]) if record.state not in contracts.OVER else {}
+    if gone:
+        names = "、".join(gone[detail.id])
+        found.append(
+            _l("Names a series that does not exist (any more), so it does not count for it: %(names)s", names=names)
+        )
     if record.state in (contracts.DRAFT, contracts.SIGNED) and not detail.agent.active:
         found.append(_l("This agent is out of use"))
     return found

@@ -53,6 +53,21 @@ def state_badge(row: Contract) -> tuple[Any, str]:
     return (state.label if state else row.record.state), TONES.get(row.record.state, "neutral")
 
 
+def _note_gone(rows: Sequence[Contract]) -> None:
+    """Remember which of these contracts name a series that does not exist: renamed since, say."""
+    by_unit: dict[int, list[Contract]] = {}
+    for row in rows:
+        if row.record.state not in contracts.OVER:
+            by_unit.setdefault(row.unit_id, []).append(row)
+    g.gone_series = {key for unit_id, held in by_unit.items() for key in contracts.gone_series(unit_id, held)}
+
+
+def series_badge(row: Contract) -> tuple[Any, str] | None:
+    """Return (label, tone) where a contract names a series that does not exist, else None."""
+    gone = row.id in g.get("gone_series", ())
+    return (_l("Names a series that does not exist"), "warn") if gone else None
+
+
 def _base() -> Select[Any]:
     named = joinedload(Contract.agent).load_only(Agent.name, Agent.code)
     return select(Contract).join(Contract.record).options(contains_eager(Contract.record), named)
@@ -95,6 +110,7 @@ CONTRACTS = ListSpec(
         ListColumn("agent", _l("Agent"), lambda c: f"{c.agent.code} {c.agent.name}"),
         ListColumn("state", _l("State"), state_badge, "badge", card="badge"),
         ListColumn("series", _l("Product series"), lambda c: "、".join(c.series or ()) or _l("All")),
+        ListColumn("gone", _l("Series to be looked at"), series_badge, "badge"),
         ListColumn("starts_on", _l("Valid from"), lambda c: c.starts_on, "date"),
         ListColumn("ends_on", _l("Valid until"), contracts.last_day, "date"),
         ListColumn("signed_on", _l("Signed on"), lambda c: c.signed_on, "date", visible=False, card="hide"),
@@ -117,6 +133,7 @@ CONTRACTS = ListSpec(
     ),
     search=_find,
     search_hint=_l("Number, name or agent"),
+    prepare=_note_gone,
     empty=_l("No contracts with agents yet. Draft the first one."),
 )
 

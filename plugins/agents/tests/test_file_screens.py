@@ -17,6 +17,7 @@ from core.kernel import importing as files
 from core.sdk import Record, session
 from plugins.agents import contracts, panels_file, rights, settings
 from plugins.agents.models import Agent, Contact, Contract
+from plugins.products.models import Category
 from tests.api_scene import Asker, token_of
 from tests.helpers import as_system, in_scope, login, make_user
 
@@ -317,3 +318,16 @@ def test_agents_over_the_api(app: Flask, place: Place) -> None:
     other = Asker(app, token_of(make_user(stranger.unit, ("api.use", rights.VIEW)), units=[stranger.unit]))
     assert other.get(path).status_code == 404
     assert other.get(f"/agents/contracts/{key}").status_code == 404
+
+
+def test_a_contract_that_names_a_renamed_series_says_so(app: Flask, place: Place) -> None:
+    place.item()
+    key = place.contract(place.agent(), series=[CATEGORY])
+    client = browser(app, place)
+    said = "Names a series that does not exist"
+    assert said not in client.get(CONTRACTS).text + client.get(f"/admin/record/{key}").text
+    with as_system() as work:
+        work.scalars(select(Category).where(Category.name == CATEGORY)).one().name = "剪叉平台"
+    assert said in client.get(CONTRACTS).text
+    page = client.get(f"/admin/record/{key}", follow_redirects=True).text
+    assert said in page and CATEGORY in page
