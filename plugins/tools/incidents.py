@@ -102,6 +102,8 @@ def report(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
         lock(tool.id)
         at = _moment(given["happened_at"], tool)
         _require_on_books(given["kind"], tool)
+        if given["kind"] == values.BREACH:
+            judging.require_staff(unit_id, given["user"])
         record = _make(unit_id, permission, given, tool, at)
         _mark(record, given["kind"], tool)
         _tell(record, given["kind"], tool)

@@ -87,7 +87,7 @@ def judge(step: Step) -> None:
     named = detail.user_id if detail.kind == values.BREACH else None  # a breach names them from the start
     detail.judgement, detail.user_id = given["judgement"], given["user"] or named
     detail.clause, detail.amount, detail.agreed_at, detail.settlement = "", None, None, ""
-    _require_staff(step.record.unit_id, detail.user_id)
+    require_staff(step.record.unit_id, detail.user_id)
     if detail.kind == values.BREACH:
         _propose_penalty(step)
         return
@@ -101,8 +101,12 @@ def judge(step: Step) -> None:
         _propose(step.record, detail, owed, detail.user_id)
 
 
-def _require_staff(unit_id: int, user_id: int | None) -> None:
-    """Who answers works here, or is known here as a holder (a leaver whose last day is over)."""
+def require_staff(unit_id: int, user_id: int | None) -> None:
+    """Pass if who answers works here, or is known here as a holder (a leaver whose last day is over).
+
+    Raises:
+        InvalidData: under ``user``.
+    """
     if user_id is None or any(one.id == user_id for one in accounts.staff_of(unit_id)):
         return
     held = select(Party.id).where(Party.unit_id == unit_id, Party.user_id == user_id)

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from core.kernel import clock
-from core.sdk import Record, User, perform
+from core.sdk import InvalidData, Record, User, perform
 from plugins.tools import clearance, incidents, values
 from tests.api_scene import Asker, token_of
 from tests.helpers import login
@@ -70,3 +70,19 @@ def test_nor_does_a_colleague_write_there(sqlite_app: Flask, place: Place) -> No
                 for answer in (client.get, client.post):
                     assert answer(f"/admin/record/{key}/do/{step}").status_code == 404, step
             assert client.post(f"/admin/record/{key}/comment", data={"text": "x"}).status_code == 404
+
+
+def test_a_breach_names_nobody_of_another_unit(place: Place) -> None:
+    stranger, tool = make_place(), place.tool()
+    raw = {
+        "kind": values.BREACH,
+        "breach": values.BREACHES[0][0],
+        "tool": tool,
+        "what": "违规",
+        "user": stranger.ann.id,
+    }
+    with place.acting(place.manager):
+        with pytest.raises(InvalidData) as caught:
+            incidents.report(place.unit.id, raw)
+        assert set(caught.value.errors) == {"user"}
+        incidents.report(place.unit.id, {**raw, "user": place.ann.id})
