@@ -13,7 +13,7 @@ from sqlalchemy import select
 from core.sdk import Panel, Record, Tile, detail_of, label_of, local_day, may, session, setting
 from core.sdk_web import page_url
 
-from . import contracts, values
+from . import contract_form, contracts, values
 from .models import Agent, Contract, Rate
 from .rights import KEEP, VIEW
 from .settings import CONTRACT_WARN_DAYS
@@ -78,12 +78,12 @@ def _rate_rows(rates: list[Rate]) -> list[tuple[Any, list[tuple[Decimal, str] | 
     """Return a row for each kind of rate agreed: its label, and by direction (amount, kind of number) or None."""
     held = {(one.direction, one.basis, one.nature): one.amount for one in rates}
     rows = []
-    for basis, nature, label in contracts.RATE_LABELS:
+    for basis, nature, label in contract_form.RATE_LABELS:
         cells: list[tuple[Any, str] | None] = []
         for direction, _who in values.DIRECTIONS:
             amount = held.get((direction, basis, nature))
             cells.append(
-                None if amount is None else (amount, "percent" if basis in contracts.PERCENTS else "money")
+                None if amount is None else (amount, "percent" if basis in contract_form.PERCENTS else "money")
             )
         if any(one is not None for one in cells):
             rows.append((label, cells))

@@ -27,7 +27,7 @@ from core.sdk_web import (
     page_url,
 )
 
-from . import contracts, file
+from . import contract_form, contracts, file
 from .models import Agent, Contract
 from .rights import KEEP, VIEW
 from .settings import CONTRACT_WARN_DAYS
@@ -158,9 +158,9 @@ class ContractView(UnitModelView):
 
     def form_fields(self, row: Any | None) -> Sequence[Field]:
         if row is not None:
-            return contracts.FIELDS
-        chosen = replace(contracts.AGENT, kind="choice", choices=file.agent_choices(g.unit.id), help="")
-        return (chosen, *contracts.FIELDS)
+            return contract_form.FIELDS
+        chosen = replace(contract_form.AGENT, kind="choice", choices=file.agent_choices(g.unit.id), help="")
+        return (chosen, *contract_form.FIELDS)
 
     def form_values(self, row: Any) -> dict[str, Any]:
         return contracts.form_values(row.record, row)

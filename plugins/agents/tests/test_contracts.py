@@ -28,7 +28,7 @@ from core.sdk import (
     transaction,
 )
 from plugins.agents import contracts, file, rights, values
-from plugins.agents.contracts import rate_name
+from plugins.agents.contract_form import rate_name
 from plugins.agents.models import Agent, Contract
 from plugins.agents.spans import Span, choose
 from plugins.agents.values import RateTerm, Terms
