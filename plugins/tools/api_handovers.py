@@ -26,7 +26,7 @@ ANSWERS = ((ACCEPT, _l("Accept")), (REFUSE, _l("Refuse")), (WITHDRAW, _l("Withdr
 _SEPARATED = _l("Numbers of tools, separated by commas")
 OFFER_FIELDS = (
     *handovers.FIELDS,
-    Field("tools", "long", _l("Tools"), max_length=20_000, help=_SEPARATED),
+    Field("tools", "long", _l("Numbers of the tools"), max_length=20_000, help=_SEPARATED),
     Field("parts", "long", _l("Small parts"), max_length=4000, help=_l("id of the kind:quantity, by commas")),
 )
 ANSWER_FIELDS = (

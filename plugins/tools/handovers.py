@@ -103,7 +103,9 @@ INTAKE = (
     FIELDS[0],
     Field("store", "text", _l("Tool store"), max_length=120, help=_l("Empty: the only one there is")),
     *(one for one in FIELDS if one.name in ("giver_user_id", "taker_user_id", "due_at", "purpose")),
-    Field("tools", "long", _l("Tools"), True, max_length=20_000, help=_l("Their numbers, one a line")),
+    Field(
+        "tools", "long", _l("Numbers of the tools"), True, max_length=20_000, help=_l("Their numbers, one a line")
+    ),
 )
 # Applications that a kind of hand-over carries out.
 _CARRIES_OUT = {

@@ -47,8 +47,8 @@ def _tool_url(tool: Tool) -> str:
 
 
 def count_url(count: Count) -> str:
-    """Return where a count is worked at: the counting page while it is open."""
-    if count.record.state == values.COUNTING:
+    """Return where a count is worked at: the counting page while it is open, for who may count; else its record."""
+    if count.record.state == values.COUNTING and current_scope().may(KEEP, count.unit_id):
         return url_for("tools.count", record_id=count.id)
     return record_url(count.id)
 

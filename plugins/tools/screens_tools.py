@@ -163,7 +163,7 @@ def _kind_choices() -> Choices:
 
 TOOLS = ListSpec(
     name="tools.tools",
-    title=_l("Tools"),
+    title=_l("Tools on file"),
     model=Tool,
     base=_base,
     prepare=_note_holders,
@@ -174,11 +174,15 @@ TOOLS = ListSpec(
         ListColumn("kind", _l("Kind of tool"), lambda t: kinds.kind_label(t.kind)),
         ListColumn("model", _l("Brand and model"), lambda t: t.model, card="hide"),
         ListColumn("holder", _l("Held by"), _holder),
-        ListColumn("since", _l("Held since"), _since, "moment"),
+        ListColumn("since", _l("Held since"), _since, "moment", visible=False),
         ListColumn("place", _l("Place"), lambda t: t.place.name if t.place else ""),
         ListColumn("due", _l("Back by"), lambda t: t.due_at, "moment", "due"),
         ListColumn(
-            "asset", _l("Asset class"), lambda t: label_of(values.ASSET_CLASSES, t.asset_class), card="hide"
+            "asset",
+            _l("Asset class"),
+            lambda t: label_of(values.ASSET_CLASSES, t.asset_class),
+            card="hide",
+            visible=False,
         ),
         ListColumn("price", _l("Price"), lambda t: t.price, "money", card="hide", visible=False),
         ListColumn("bought_on", _l("Bought on"), lambda t: t.bought_on, "date", card="hide", visible=False),
@@ -238,7 +242,7 @@ class ToolView(UnitModelView):
     """Tools: list, registration, correction; the page of each is its record's."""
 
     plugin = screens_file.PLUGIN
-    title = _l("Tools")
+    title = _l("Tools on file")
     icon = "case"
     create_label = _l("Register a tool")
     permission = VIEW

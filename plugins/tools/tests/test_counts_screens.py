@@ -280,3 +280,12 @@ def test_maintenance_names_its_parts(place: Place, keeper: FlaskClient) -> None:
     assert keeper.post(url, data={**given, "parts_done": ["cleaned"]}).status_code in (409, 422)
     answer = keeper.post(url, data={**given, "parts_done": ["cleaned", "lubricated", "tested"]})
     assert answer.status_code == 302 and len(place.all(select(Service))) == 1
+
+
+def test_who_does_not_count_is_led_to_the_record_of_a_count(app: Flask, place: Place, keeper: FlaskClient) -> None:
+    place.tool()
+    key = begun(place)
+    page = client_of(app, place, place.manager).get("/admin/tools/counts/").get_data(as_text=True)
+    assert f"/p/tools/count/{key}" not in page
+    assert f"/record/{key}" in page
+    assert f"/p/tools/count/{key}" in keeper.get("/admin/tools/counts/").get_data(as_text=True)
