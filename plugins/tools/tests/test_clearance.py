@@ -314,7 +314,7 @@ def test_who_left_before_and_still_holds_a_tool_is_cleared_too(place: Place) -> 
 def others(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, OpenItem]]:
     """What other plugins wait for, as the core collects it."""
     found: list[tuple[str, OpenItem]] = []
-    monkeypatch.setattr(clearance, "open_items_of_leaver", lambda _unit, _user: found)
+    monkeypatch.setattr(clearance_sheet, "open_items_of_leaver", lambda _unit, _user: found)
     return found
 
 
