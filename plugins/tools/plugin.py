@@ -160,7 +160,8 @@ def settings() -> list[SettingSpec]:
 def record_types() -> list[RecordType]:
     personal = (handovers.TYPE, applications.TYPE, incidents.TYPE, clearance.TYPE)
     kept = [replace(one, readers=readers.READERS, concerns=readers.concerns) for one in personal]
-    return [file.TYPE, counts.TYPE, purchase.TYPE, *kept]
+    shared = (file.TYPE, counts.TYPE, purchase.TYPE)
+    return [*(replace(one, readers=readers.STAFF) for one in shared), *kept]
 
 
 @hookimpl

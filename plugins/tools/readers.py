@@ -1,5 +1,6 @@
-"""Who reads what concerns single people: hand-overs, applications, incidents, clearances.
+"""Who reads what concerns single people: hand-overs, applications, incidents, clearances; and who reads the rest.
 
+How tools are used is not told to outsiders (R33-9.1): who has nothing to do with tools reads no record of them.
 Whoever works with tools reads them all; of the others, who may see cases or not, each those of their own.
 """
 
@@ -9,9 +10,11 @@ from core.sdk import Record, detail_of
 
 from . import incidents, sides
 from .models import Application, Clearance, Handover, Incident
-from .rights import CLEAR, DECIDE, KEEP, MAINTAIN, MONEY, VIEW
+from .rights import BUY, CLEAR, DECIDE, KEEP, MAINTAIN, MONEY, OWN, VIEW
 
 READERS = (VIEW, KEEP, DECIDE, MAINTAIN, MONEY, CLEAR)
+# Tools, counts and purchases: whoever has to do with tools at all.
+STAFF = (*READERS, OWN, BUY)
 
 
 def concerns(record: Record, user_id: int) -> bool:
