@@ -37,6 +37,8 @@ class Record(UnitScoped, Base):
         UniqueConstraint("unit_id", "type", "number"),
         UniqueConstraint("id", "unit_id"),
         Index("ix_core_record_list", "unit_id", "category", "received_at", "id"),
+        # Lists are of one type; of another, tools say, there may be a hundred times as many.
+        Index("ix_core_record_type", "unit_id", "type", "category", "received_at", "id"),
         Index("ix_core_record_unit_received", "unit_id", "received_at", "id"),
         _partial("ix_core_record_open", _OPEN, "unit_id", "received_at", "id"),
         Index("ix_core_record_received", "received_at", "id"),
