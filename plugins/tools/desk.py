@@ -344,7 +344,7 @@ def add_part(basket: Basket, kind_id: int | None, quantity: Decimal | None) -> N
     if kind_id not in kinds:
         raise InvalidData({"part": _l("Please choose one of the list")})
     if quantity is None or quantity <= 0:
-        raise InvalidData({"quantity": _l("This must be more than nothing")})
+        raise InvalidData({"quantity": _l("Please enter a quantity above 0, such as 2 or 1.5")})
     basket.parts[kind_id] = basket.parts.get(kind_id, _NOTHING) + quantity
 
 
