@@ -124,15 +124,23 @@ def _tool(unit_id: int, text: Any) -> Tool:
 
 
 def _require_reporter(unit_id: int, kind: str, tool: Tool) -> str:
-    """Return the permission by which the actor may report this of a tool."""
+    """Return the permission by which the actor may report this of a tool.
+
+    Raises:
+        NotAllowed. InvalidData: beside ``kind`` or ``tool``, for who holds tools but not this one.
+    """
     for permission in ANYTHING:
         if may(permission, unit_id):
             return permission
     held = custody.spell(tool.id)
     mine = held is not None and held.party.user_id is not None and held.party.user_id == current_scope().actor_id
-    if mine and kind != values.BREACH and may(OWN, unit_id):
-        return OWN
-    raise NotAllowed(KEEP)
+    if not may(OWN, unit_id):
+        raise NotAllowed(KEEP)
+    if kind == values.BREACH:
+        raise InvalidData({"kind": _l("Keepers and leaders report breaches of the rules; please tell them")})
+    if not mine:
+        raise InvalidData({"tool": _l("This tool is not in your hands; please tell the keeper")})
+    return OWN
 
 
 def _moment(given: datetime | None, tool: Tool) -> datetime:

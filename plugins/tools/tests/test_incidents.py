@@ -121,16 +121,18 @@ def test_a_holder_reports_a_defect_and_the_tool_is_not_given_out(place: Place) -
 def test_who_does_not_hold_it_reports_nothing(place: Place) -> None:
     tool = place.tool()
     place.issue(place.ann, tool)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(InvalidData) as bad:
         report(place, tool, values.DEFECT, place.bob)
-    with pytest.raises(NotAllowed):
+    assert list(bad.value.errors) == ["tool"]
+    with pytest.raises(InvalidData) as bad:
         report(place, tool, values.BREACH, place.ann, breach=values.PRIVATE_USE, user=place.bob.id)
+    assert list(bad.value.errors) == ["kind"]
 
 
 def test_a_tool_that_was_offered_only_is_not_theirs_to_report(place: Place) -> None:
     tool = place.tool()
     place.offer(values.ISSUE, place.store, place.person(place.ann), [tool])
-    with pytest.raises(NotAllowed):
+    with pytest.raises(InvalidData):
         report(place, tool, by=place.ann)
 
 
