@@ -135,6 +135,9 @@ def _lines(ids: Sequence[int]) -> Mapping[int, list[dict[str, Any]]]:
 
 
 def _offer(unit_id: int, given: Mapping[str, Any]) -> Handover:
+    if given.get("kind") == values.OPENING:
+        # It asks for no permit and no application, since what it is about happened long ago.
+        raise InvalidData({"kind": _l("Only the import of an existing list asks this")})
     raw = {name: given.get(name) for name in (one.name for one in handovers.FIELDS)}
     record = handovers.offer(
         unit_id, {**raw, "tools": _split(given.get("tools")), "parts": _parts(given.get("parts"))}

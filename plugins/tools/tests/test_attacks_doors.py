@@ -34,6 +34,15 @@ def only(place: Place, *permissions: str) -> User:
 # --- the API -------------------------------------------------------------------------------------
 
 
+def test_nobody_goes_round_permits_by_asking_whether_it_is_there_already(sqlite_app: Flask) -> None:
+    place = make_place()
+    tool = place.tool()
+    api = asker(sqlite_app, place, place.keeper)
+    body = {"kind": values.OPENING, "giver_id": place.store, "taker_user_id": place.ann.id, "tools": str(tool)}
+    said = api.post("/tools/handovers", body)
+    assert said.status_code == 422 and "kind" in said.json["errors"]
+
+
 def test_a_person_reads_and_repeats_their_own_hand_overs_over_the_api(app: Flask) -> None:
     place = make_place()
     tool, other = place.tool(), place.tool()
