@@ -176,7 +176,7 @@ def _heads(ids: Sequence[int]) -> dict[int, Record]:
 
 def _codes(ids: Sequence[int]) -> dict[int, str]:
     found = session().execute(select(Agent.id, Agent.code).where(Agent.id.in_(set(ids))))
-    return {key: code for key, code in found}  # noqa: C416 - rows are no pairs to mypy
+    return {row.id: row.code for row in found}
 
 
 def _create(unit_id: int, given: Mapping[str, Any]) -> Payment:

@@ -241,7 +241,7 @@ def _ledger() -> ApiResource:
 
 def _show_spells(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
     wanted = select(Tool.id, Tool.code).where(Tool.id.in_({row.tool_id for row in rows}))
-    codes = {key: code for key, code in session().execute(wanted)}  # noqa: C416 - rows are no pairs to mypy
+    codes = {row.id: row.code for row in session().execute(wanted)}
     held = {one.id: one for one in session().scalars(select(Party).where(Party.id.in_({r.party_id for r in rows})))}
     names = parties.party_names(held.values())
     plain = ("id", "tool_id", "seq", "party_id", "starts_at", "ends_at", "how", "handover_id")

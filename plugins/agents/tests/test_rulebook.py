@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from core.kernel import clock
-from core.rules import effective, profiles
-from core.rules.rulebook import EXTENSION
-from core.units.models import Unit
-from tests.casework import ALL, make_office, reading
-from tests.helpers import as_system, login, make_unit, make_user, switch_on
+from core.rules import effective
+from tests.casework import reading
+from tests.clause_scene import give, listed, look_at_pages, own_clauses
+from tests.helpers import make_unit
 
-IDS = Path(__file__).resolve().parents[3] / "core" / "rules" / "clause_ids.csv"
 OWN = {
     "DL-1": ("fee", 1),
     "DL-2": ("fee", 2),
@@ -49,7 +45,6 @@ PARAMETERS = {
     "DL-3": {"old_parts": True},
     "DL-5": {"limit": 7},
 }
-TODAY = date(2026, 11, 16)
 
 
 @pytest.fixture(autouse=True)
@@ -58,40 +53,20 @@ def at_ten() -> Any:
         yield
 
 
-def own_clauses(app: Flask) -> list[Any]:
-    return [one for one in app.extensions[EXTENSION].clauses.values() if one.plugin == "agents"]
-
-
 def test_every_clause_of_the_list_is_there_as_the_list_says(sqlite_app: Flask) -> None:
-    with IDS.open(encoding="utf-8") as text:
-        listed = {row["id"]: row for row in csv.DictReader(text) if row["plugin"] == "agents"}
-    assert len(listed) == 21
-    wanted = {key: (row["type"], int(row["priority"].lstrip("P"))) for key, row in listed.items()} | OWN
-    assert {one.id: (one.kind, one.priority) for one in own_clauses(sqlite_app)} == wanted
+    assert len(listed("agents")) == 21
+    found = {one.id: (one.kind, one.priority) for one in own_clauses(sqlite_app, "agents")}
+    assert found == listed("agents") | OWN
 
 
 def test_what_a_unit_may_set_starts_as_proposed(sqlite_app: Flask) -> None:
-    found = {one.id: {p.name: p.default for p in one.parameters} for one in own_clauses(sqlite_app)}
+    found = {one.id: {p.name: p.default for p in one.parameters} for one in own_clauses(sqlite_app, "agents")}
     assert {key: value for key, value in found.items() if value} == PARAMETERS
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_clause_has_its_page_and_the_form_of_its_values(sqlite_app: Flask, language: str) -> None:
-    unit = make_office().unit
-    switch_on(unit, "agents")
-    client = login(sqlite_app.test_client(), make_user(unit, ALL, locale=language))
-    for one in own_clauses(sqlite_app):
-        page = client.get(f"/admin/regulations/clause/{one.id}/")
-        assert page.status_code == 200 and one.title[language] in page.text.replace("&#39;", "'"), one.id
-        form = client.get(f"/admin/clause-settings/{one.id}/set/")
-        assert form.status_code == 200, one.id
-        for parameter in one.parameters:
-            assert f'name="p_{parameter.name}"' in form.text, (one.id, parameter.name)
-
-
-def give(unit: Unit, name: str) -> None:
-    with as_system() as work:
-        profiles.apply(work.merge(unit), profiles.find_profile(name), TODAY)
+    look_at_pages(sqlite_app, "agents", language)
 
 
 @pytest.mark.parametrize(

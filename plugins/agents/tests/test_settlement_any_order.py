@@ -252,9 +252,9 @@ class Money:
         if self.desk.settle(self.last_month(), number) is not None:
             self.seen["settle"] += 1
 
-    def all(self, model: type[T]) -> list[T]:
-        where = select(model).where(model.unit_id == self.desk.unit.id)  # type: ignore[attr-defined]
-        return self.desk._all(where.order_by(model.id))  # type: ignore[attr-defined]
+    def all(self, model: Any) -> list[Any]:
+        where = select(model).where(model.unit_id == self.desk.unit.id)
+        return self.desk._all(where.order_by(model.id))
 
     def states(self) -> dict[int, str]:
         rows = self.desk._all(select(Record).where(Record.unit_id == self.desk.unit.id))

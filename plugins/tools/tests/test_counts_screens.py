@@ -82,7 +82,8 @@ def test_a_store_is_counted_by_scanning(place: Place, keeper: FlaskClient) -> No
     # The gun: text and Enter, that is the form's first button.
     answer = keeper.post(url, data={"scan": code_of(place, first).lower()})
     assert answer.status_code == 200 and result(place, key, first) == values.FOUND
-    assert 'value="1"' in re.search(r"<progress[^>]*>", answer.get_data(as_text=True))[0]  # type: ignore[index]
+    (progress,) = re.findall(r"<progress[^>]*>", answer.get_data(as_text=True))
+    assert 'value="1"' in progress
     answer = keeper.post(url, data={"do": "add", "scan": "不存在-1"})
     assert answer.status_code == 200 and "不存在-1" in answer.get_data(as_text=True)
     keeper.post(url, data={"do": f"missing {line_id(place, key, second)}"})

@@ -118,7 +118,8 @@ def test_the_page_shows_who_signed_when_and_how(sqlite_app: Flask, place: Place)
 def test_other_plugins_ask_who_holds_what(place: Place) -> None:
     tool = place.tool()
     with place.acting():
-        assert services.holder_of(tool).id == place.store  # type: ignore[union-attr]
+        holder = services.holder_of(tool)
+        assert holder is not None and holder.id == place.store
         assert services.holder_of(10**9) is None
         assert services.held_by_user(place.unit.id, place.ann.id) == []
     place.issue(place.ann, tool)

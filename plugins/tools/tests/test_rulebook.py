@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +14,10 @@ from core.rules import effective, profiles, registry
 from core.rules.rulebook import EXTENSION
 from core.units.models import Unit
 from core.units.settings import specs
-from tests.casework import ALL, make_office, reading
-from tests.helpers import as_system, login, make_unit, make_user, switch_on
+from tests.casework import reading
+from tests.clause_scene import give, listed, look_at_pages, own_clauses
+from tests.helpers import make_unit
 
-IDS = Path(__file__).resolve().parents[3] / "core" / "rules" / "clause_ids.csv"
 OWN = {
     "GJ-1": ("gate", 1),
     "GJ-2": ("gate", 1),
@@ -79,7 +77,6 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "GJ-2": {"rate": 20},
     "GJ-5": {"position": "dept_manager"},
 }
-TODAY = date(2026, 11, 16)
 
 
 @pytest.fixture(autouse=True)
@@ -88,40 +85,20 @@ def at_ten() -> Any:
         yield
 
 
-def own_clauses(app: Flask) -> list[Any]:
-    return [one for one in app.extensions[EXTENSION].clauses.values() if one.plugin == "tools"]
-
-
 def test_every_clause_of_the_list_is_there_as_the_list_says(sqlite_app: Flask) -> None:
-    with IDS.open(encoding="utf-8") as text:
-        listed = {row["id"]: row for row in csv.DictReader(text) if row["plugin"] == "tools"}
-    assert len(listed) == 65
-    wanted = {key: (row["type"], int(row["priority"].lstrip("P"))) for key, row in listed.items()} | OWN
-    assert {one.id: (one.kind, one.priority) for one in own_clauses(sqlite_app)} == wanted
+    assert len(listed("tools")) == 65
+    found = {one.id: (one.kind, one.priority) for one in own_clauses(sqlite_app, "tools")}
+    assert found == listed("tools") | OWN
 
 
 def test_what_a_unit_may_set_starts_as_proposed(sqlite_app: Flask) -> None:
-    found = {one.id: {p.name: p.default for p in one.parameters} for one in own_clauses(sqlite_app)}
+    found = {one.id: {p.name: p.default for p in one.parameters} for one in own_clauses(sqlite_app, "tools")}
     assert {key: value for key, value in found.items() if value} == PARAMETERS
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_clause_has_its_page_and_the_form_of_its_values(sqlite_app: Flask, language: str) -> None:
-    unit = make_office().unit
-    switch_on(unit, "tools")
-    client = login(sqlite_app.test_client(), make_user(unit, ALL, locale=language))
-    for one in own_clauses(sqlite_app):
-        page = client.get(f"/admin/regulations/clause/{one.id}/")
-        assert page.status_code == 200 and one.title[language] in page.text.replace("&#39;", "'"), one.id
-        form = client.get(f"/admin/clause-settings/{one.id}/set/")
-        assert form.status_code == 200, one.id
-        for parameter in one.parameters:
-            assert f'name="p_{parameter.name}"' in form.text, (one.id, parameter.name)
-
-
-def give(unit: Unit, name: str) -> None:
-    with as_system() as work:
-        profiles.apply(work.merge(unit), profiles.find_profile(name), TODAY)
+    look_at_pages(sqlite_app, "tools", language)
 
 
 @pytest.mark.parametrize(
@@ -181,4 +158,4 @@ def test_the_limit_of_deductions_can_only_be_lowered(sqlite_app: Flask) -> None:
 
 def test_rules_belong_to_clauses_of_this_plugin(sqlite_app: Flask) -> None:
     ours = [one for one in sqlite_app.extensions[registry.EXTENSION].rules if one.plugin == "tools"]
-    assert {one.clause for one in ours} <= {one.id for one in own_clauses(sqlite_app)}
+    assert {one.clause for one in ours} <= {one.id for one in own_clauses(sqlite_app, "tools")}

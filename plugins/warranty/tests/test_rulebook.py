@@ -10,28 +10,17 @@ from flask import Flask
 
 from core.kernel import clock
 from core.rules import effective, profiles, settings
-from core.rules.rulebook import EXTENSION
 from core.units.models import Unit
 from core.units.settings import setting, specs
-from tests.casework import ALL, make_office, reading
-from tests.helpers import as_system, in_scope, login, make_unit, make_user, switch_on
-
-TODAY = date(2026, 11, 16)
+from tests.casework import ALL, reading
+from tests.clause_scene import TODAY, give, look_at_pages, own_clauses
+from tests.helpers import in_scope, make_unit, switch_on
 
 
 @pytest.fixture(autouse=True)
 def at_ten() -> Any:
     with clock.frozen(datetime(2026, 11, 16, 2, tzinfo=UTC)):
         yield
-
-
-def own_clauses(app: Flask) -> list[Any]:
-    return [one for one in app.extensions[EXTENSION].clauses.values() if one.plugin == "warranty"]
-
-
-def give(unit: Unit, name: str, day: date = TODAY) -> None:
-    with as_system() as work:
-        profiles.apply(work.merge(unit), profiles.find_profile(name), day)
 
 
 def on(unit: Unit, clause: str) -> bool:
@@ -41,24 +30,14 @@ def on(unit: Unit, clause: str) -> bool:
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_clause_has_its_page_and_the_form_of_its_values(sqlite_app: Flask, language: str) -> None:
-    unit = make_office().unit
-    switch_on(unit, "warranty")
-    client = login(sqlite_app.test_client(), make_user(unit, ALL, locale=language))
-    clauses = own_clauses(sqlite_app)
-    assert len(clauses) == 128
-    for one in clauses:
-        page = client.get(f"/admin/regulations/clause/{one.id}/")
-        assert page.status_code == 200 and one.title[language] in page.text.replace("&#39;", "'"), one.id
-        form = client.get(f"/admin/clause-settings/{one.id}/set/")
-        assert form.status_code == 200, one.id
-        for parameter in one.parameters:
-            assert f'name="p_{parameter.name}"' in form.text, (one.id, parameter.name)
+    assert len(own_clauses(sqlite_app, "warranty")) == 128
+    look_at_pages(sqlite_app, "warranty", language)
 
 
 def test_the_statutory_duty_holds_only_where_a_unit_takes_it_up(app: Flask) -> None:
     unit = make_unit()
     switch_on(unit, "warranty")
-    duties = [one.id for one in own_clauses(app) if one.regulation == "SB"]
+    duties = [one.id for one in own_clauses(app, "warranty") if one.regulation == "SB"]
     assert len(duties) == 7 and not any(on(unit, one) for one in duties)
     with in_scope(unit, ALL):
         settings.set_clause(unit.id, "SB-3", {}, starts_on=TODAY, reason="消费品", holds=True)
