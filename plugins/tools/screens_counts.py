@@ -25,7 +25,7 @@ from core.sdk_web import (
     page_url,
 )
 
-from . import care, counts, custody, parties, values
+from . import care, counts, custody, kinds, parties, values
 from .models import Count, Party, Service, Tool
 from .rights import DECIDE, KEEP, MAINTAIN, VIEW
 
@@ -238,7 +238,7 @@ def _due_spec(name: str, title: Any, column: Any, label: Any, empty: Any) -> Lis
         columns=(
             ListColumn("code", _l("Tool number"), lambda t: t.code, "code", link=_tool_url, card="title"),
             ListColumn("name", _l("Tool"), lambda t: t.name),
-            ListColumn("kind", _l("Kind of tool"), lambda t: t.kind.name),
+            ListColumn("kind", _l("Kind of tool"), lambda t: kinds.kind_label(t.kind)),
             ListColumn("due", label, lambda t: getattr(t, attribute), "date", order="due"),
             ListColumn("holder", _l("Held by"), _holder),
             ListColumn("maintainer", _l("Maintainer"), lambda t: t.maintainer.name if t.maintainer else ""),
@@ -330,7 +330,7 @@ OLD = ListSpec(
     columns=(
         ListColumn("code", _l("Tool number"), lambda t: t.code, "code", link=_tool_url, card="title"),
         ListColumn("name", _l("Tool"), lambda t: t.name),
-        ListColumn("kind", _l("Kind of tool"), lambda t: t.kind.name),
+        ListColumn("kind", _l("Kind of tool"), lambda t: kinds.kind_label(t.kind)),
         ListColumn(
             "state", _l("State"), _tool_state, "badge", card="badge", export=lambda t: str(_tool_state(t)[0])
         ),

@@ -194,7 +194,7 @@ STOCK = ListSpec(
         .options(contains_eager(Stock.kind), contains_eager(Stock.party).joinedload(Party.user))
     ),
     columns=(
-        ListColumn("kind", _l("Kind of tool"), lambda s: s.kind.name, link=stock_url, card="title"),
+        ListColumn("kind", _l("Kind of tool"), lambda s: kinds.kind_label(s.kind), link=stock_url, card="title"),
         ListColumn("party", _l("Held by"), lambda s: parties.party_name(s.party)),
         ListColumn("quantity", _l("Quantity"), lambda s: stock.plain_number(s.quantity), "number"),
         ListColumn("measure", _l("Counted in"), lambda s: s.kind.measure, card="hide"),
@@ -261,7 +261,7 @@ MOVES = ListSpec(
         joinedload(StockMove.taker).joinedload(Party.user),
     ),
     columns=(
-        ListColumn("kind", _l("Kind of tool"), lambda m: m.kind.name, card="title"),
+        ListColumn("kind", _l("Kind of tool"), lambda m: kinds.kind_label(m.kind), card="title"),
         ListColumn("why", _l("Why"), lambda m: label_of(stock.REASONS, m.why), card="badge"),
         ListColumn("quantity", _l("Quantity"), lambda m: stock.plain_number(m.quantity), "number"),
         ListColumn("giver", _l("Giver"), _end("giver")),
@@ -321,6 +321,7 @@ class StatisticsScreen(Screen):
             problem=problem,
             rows=[row for row in rows if row.happened or row.missing],
             plain=stock.plain_number,
+            kind_label=kinds.kind_label,
             before=before,
             before_url=page_url("record.page", record_id=before.id) if before is not None else "",
             submit_url=url_for("tools.statistics_submit") if may(BUY, g.unit.id) and before is None else "",

@@ -83,7 +83,7 @@ def _line_fields(line: PurchaseLine | None) -> list[Field]:
     """Let kinds be chosen from the list; one out of use stays choosable where the line has it."""
     choices = list(kinds.kind_choices(g.unit.id))
     if line is not None and str(line.kind_id) not in {key for key, _name in choices}:
-        choices.append((str(line.kind_id), line.kind.name))
+        choices.append((str(line.kind_id), kinds.kind_label(line.kind)))
     first, *rest = purchase.LINE_FIELDS
     return [replace(first, kind="choice", choices=choices), *rest]
 
@@ -121,7 +121,7 @@ def line_edit(line_id: str) -> ResponseReturnValue:
     if went_through(form, lambda: purchase.save_line(plan_id, form.cleaned, line.id)):
         flash(_("Saved."), "good")
         return redirect(_record_url(plan_id))
-    return _page(_l("Change the line"), form, _record_url(plan_id), line.kind.name)
+    return _page(_l("Change the line"), form, _record_url(plan_id), kinds.kind_label(line.kind))
 
 
 def line_remove(line_id: str) -> ResponseReturnValue:
@@ -160,7 +160,10 @@ def line_receive(line_id: str) -> ResponseReturnValue:
         flash(_("Saved."), "good")
         return redirect(_record_url(plan_id))
     note = _(
-        "%(kind)s: %(rest)s of %(whole)s are still to come", kind=line.kind.name, rest=rest, whole=line.quantity
+        "%(kind)s: %(rest)s of %(whole)s are still to come",
+        kind=kinds.kind_label(line.kind),
+        rest=rest,
+        whole=line.quantity,
     )
     return _page(_l("Receive"), form, _record_url(plan_id), note)
 
@@ -234,7 +237,7 @@ def _about(row: Stock) -> str:
     return str(
         _(
             "%(kind)s with %(holder)s: %(quantity)s",
-            kind=row.kind.name,
+            kind=kinds.kind_label(row.kind),
             holder=parties.party_name(row.party),
             quantity=stock.plain_number(row.quantity),
         )
