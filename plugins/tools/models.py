@@ -309,7 +309,7 @@ class Tool(UnitScoped, Base):
 
     record: Mapped[Record] = relationship(lazy="joined", innerjoin=_FLAT, viewonly=False)
     kind: Mapped[Kind] = relationship()
-    place: Mapped[Place | None] = relationship()
+    place: Mapped[Place | None] = relationship(lambda: Place)
     maintainer: Mapped[User | None] = relationship()
 
     def __str__(self) -> str:
