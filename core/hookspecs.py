@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flask import Blueprint
 
     from core.customers.models import Customer
+    from core.inspections.uses import InspectionUse
     from core.kernel.extensions import (
         AdminEntry,
         ApiResource,
@@ -70,6 +71,11 @@ def workflow_extensions() -> list[WorkflowExtension]:  # type: ignore[empty-body
 @declared
 def rules() -> list[Rule]:  # type: ignore[empty-body]
     """Return what the plugin's clauses do: deadlines, gates, fees ... (``core.sdk`` has the kinds)."""
+
+
+@declared
+def inspection_uses() -> list[InspectionUse]:  # type: ignore[empty-body]
+    """Return what checklists of the plugin are for; codes begin with the plugin's name and a dot."""
 
 
 @declared

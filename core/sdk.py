@@ -12,6 +12,7 @@ from core.documents import scan
 from core.documents import services as documents
 from core.documents.labels import label_uid
 from core.documents.typeset import qr_svg
+from core.inspections.uses import InspectionUse
 from core.kernel import clock, exporting, jobs, search, sheets
 from core.kernel.access import may, require
 from core.kernel.audit import record_audit
@@ -42,6 +43,7 @@ from core.kernel.extensions import (
     Hit,
     OpenItem,
     Panel,
+    Part,
     PrintForm,
     Report,
     ReportColumn,
@@ -60,6 +62,7 @@ from core.kernel.sheets import Column as SheetColumn
 from core.mail import outgoing as mails
 from core.notices.kinds import Kind as NoticeKind
 from core.notices.kinds import declare as declare_notices
+from core.places.models import Place
 from core.records.attachments import attach
 from core.records.attachments import keep as keep_file
 from core.records.attachments import path_of as file_path
@@ -166,6 +169,7 @@ __all__ = [
     "Happened",
     "Hit",
     "Importer",
+    "InspectionUse",
     "InvalidData",
     "Job",
     "Json",
@@ -177,9 +181,11 @@ __all__ = [
     "Obligation",
     "OpenItem",
     "Panel",
+    "Part",
     "PenaltyRule",
     "Periodic",
     "Permission",
+    "Place",
     "Plan",
     "Position",
     "PrintForm",

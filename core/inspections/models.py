@@ -67,7 +67,7 @@ class Checklist(UnitScoped, Base):
 
 
 class ChecklistVersion(UnitScoped, Base):
-    """A version of a checklist; once published its items never change. ``items`` is a list of mappings (items.py)."""
+    """A version of a checklist; once published its items never change. ``items``: see items.py."""
 
     __tablename__ = "core_checklist_version"
     __audited__ = True
@@ -138,17 +138,22 @@ class Inspection(UnitScoped, Base):
     """Details of an inspection.
 
     ``version_id`` is bound when somebody begins (the newest published one by then) and stays. ``answers``: item key
-    -> {"verdict", "value", "note", "file" (attachment id), "at", "by"}, stamped by the server. ``subject`` says what
-    it is about beside its place (``store_batch:12``, ``meal:lunch``), ``subject_text`` in words. ``clause`` and
-    ``plan_id`` say why it recurs, ``starts_on`` and ``due_on`` its period in days of the unit's zone. ``score``: the
-    share of weights passed, in per cent; None where nothing was scored.
+    -> {"verdict", "value", "note", "file" (attachment id), "at", "by"}, stamped by the server. ``subject`` says
+    what it is about beside its place (``store_lot:12``, ``meal:lunch``), ``subject_text`` in words. ``clause`` and
+    ``plan_id`` say why it recurs, ``starts_on`` and ``due_on`` its period in days of the unit's zone. ``score``:
+    the share of weights passed, in per cent; None where nothing was scored.
     """
 
     __tablename__ = "core_inspection"
     __table_args__ = (
         ForeignKeyConstraint(["id", "unit_id"], ["core_record.id", "core_record.unit_id"]),
         Index(
-            "uq_core_inspection_plan", "plan_id", "subject", "starts_on", unique=True, **_only("plan_id IS NOT NULL")
+            "uq_core_inspection_plan",
+            "plan_id",
+            "subject",
+            "starts_on",
+            unique=True,
+            **_only("plan_id IS NOT NULL"),
         ),
         Index("ix_core_inspection_place", "place_id", "finished_at", "id"),
         Index("ix_core_inspection_checklist", "unit_id", "checklist_id", "finished_at"),

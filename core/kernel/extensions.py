@@ -205,6 +205,38 @@ class ApiResource:
     own: Callable[[int], Any] | None = None
 
 
+def _nothing(*_: Any, **__: Any) -> list[Any]:
+    return []
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a large plugin: what it contributes to each hook, so that the plugin's hooks gather its parts.
+
+    The names are those of the hooks; what is asked per unit takes the hook's arguments by position.
+    """
+
+    record_types: Sequence[Any] = ()
+    rules: Sequence[Any] = ()
+    inspection_uses: Sequence[Any] = ()
+    search_sources: Sequence[SearchSource] = ()
+    views: Callable[[], Sequence[Any]] = _nothing
+    add_routes: Callable[[Any], Any] = _nothing
+    importers: Callable[[], Sequence[Any]] = _nothing
+    print_forms: Callable[[], Sequence[PrintForm]] = _nothing
+    reports: Callable[[], Sequence[Report]] = _nothing
+    api_resources: Callable[[], Sequence[ApiResource]] = _nothing
+    jobs: Callable[[], Sequence[Any]] = _nothing
+    unit_enabled: Callable[[Any], Any] = _nothing
+    unit_disabling: Callable[[Any], Sequence[Blocker]] = _nothing
+    record_transitioned: Callable[[Any, str, Sequence[Any]], Any] = _nothing
+    record_panels: Callable[[Any], Sequence[Panel]] = _nothing
+    detail_panels: Callable[[str, Any], Sequence[Panel]] = _nothing
+    dashboard_tiles: Callable[[Any, int], Sequence[Tile]] = _nothing
+    badges: Callable[[str, Sequence[Any]], Mapping[int, Badge]] = lambda *_: {}
+    charge_changed: Callable[[Any], Any] = _nothing
+
+
 @dataclass(frozen=True)
 class Unavailable:
     """Stands for the result of a soft hook that failed; the page says so and goes on."""

@@ -1,0 +1,1 @@
+"""Store (门店): suppliers, receiving, batches with shelf life, prices, displays, counts."""

@@ -1,0 +1,7 @@
+"""Part of the plugin: what it contributes to each hook."""
+
+from __future__ import annotations
+
+from core.sdk import Part
+
+PART = Part()
