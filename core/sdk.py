@@ -62,6 +62,7 @@ from core.kernel.sheets import Column as SheetColumn
 from core.mail import outgoing as mails
 from core.notices.kinds import Kind as NoticeKind
 from core.notices.kinds import declare as declare_notices
+from core.places import services as places
 from core.places.models import Place
 from core.records.attachments import attach
 from core.records.attachments import keep as keep_file
@@ -269,6 +270,7 @@ __all__ = [
     "penalties",
     "perform",
     "pins",
+    "places",
     "publish",
     "put_file",
     "qr_svg",

@@ -24,12 +24,13 @@ DEEPEST = 8
 class Place(UnitScoped, Base):
     """A building, floor, room, hall, shelf or bin. ``code`` is what stands on its label, unique in the unit.
 
-    ``path`` holds the ids from the root down to itself (``/12/45/``), so one range finds a place and all below it.
-    A place that is no longer used is closed (``active`` false), never deleted.
+    ``path`` holds the ids from the root down to itself (``/12/45/``), so one condition finds it and
+    all below. A place that is no longer used is closed (``active`` false), never deleted.
     """
 
     __tablename__ = "core_place"
     __audited__ = True
+    __audit_skip__ = frozenset({"version", "path", "depth"})
     __audit_label__ = "code"
     __audit_words__ = {
         "": _l("Place"),

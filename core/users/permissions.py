@@ -50,6 +50,7 @@ _CALENDAR_KEEPERS = ("gm", "deputy_gm", "service_leader", "branch_head", "system
 _LEADERS = ("gm", "deputy_gm", "service_leader", "responsible_leader", "branch_head")
 _HEADS = (*_LEADERS, "quality_leader", "dept_manager", "after_sales", "dispatcher", "store_head", "bank_supervisor")
 _MAIL_READERS = (*_HEADS, "after_sales_admin", "reception")
+_PLACE_KEEPERS = (*_HEADS, "system_admin", "hotel_engineering", "hotel_front_desk", "warehouse")
 _CALENDAR_READERS = (
     *_CALENDAR_KEEPERS,
     "quality_leader",
@@ -110,6 +111,8 @@ CORE_PERMISSIONS: tuple[Permission, ...] = (
     Permission("customer.export", _l("Export customers"), _CUSTOMERS),
     Permission("customer.pii", _l("See personal data in full"), _CUSTOMERS),
     Permission("customer.erase", _l("Erase personal data"), _CUSTOMERS),
+    Permission("place.view", _l("See places"), _UNITS, EVERYBODY),
+    Permission("place.edit", _l("Add and change places"), _UNITS, _PLACE_KEEPERS),
     Permission("unit.admin", _l("Manage units"), _UNITS),
     Permission("unit.settings", _l("Change settings of a unit"), _UNITS),
     Permission("mail.admin", _l("Set up mailboxes"), _UNITS, (*_LEADERS, "system_admin")),
