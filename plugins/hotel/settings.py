@@ -2,6 +2,52 @@
 
 from __future__ import annotations
 
-from core.sdk import SettingSpec
+from decimal import Decimal
+from typing import Any
 
-SPECS: list[SettingSpec] = []
+from flask_babel import lazy_gettext as _l
+
+from core.sdk import Field, SettingSpec
+
+GROUP = _l("Hotel")
+DAY_ENDS = "hotel.day_ends"
+DEEP_PER_DAY = "hotel.deep_per_day"
+POINTS = {
+    "departure": "hotel.points_departure",
+    "stayover": "hotel.points_stayover",
+    "deep": "hotel.points_deep",
+    "extra": "hotel.points_extra",
+}
+_HOURS = tuple((f"{hour:02d}:00", f"{hour:02d}:00") for hour in range(13))
+
+
+def _whole(name: str, label: Any, most: int, default: int, help_: Any = "") -> SettingSpec:
+    field = Field(name, "int", label, minimum=Decimal(0), maximum=Decimal(most), default=default, help=help_)
+    return SettingSpec(field, GROUP)
+
+
+SPECS: list[SettingSpec] = [
+    SettingSpec(
+        Field(
+            DAY_ENDS,
+            "choice",
+            _l("The hotel day ends at"),
+            True,
+            _HOURS,
+            default="06:00",
+            help=_l("What happens in the night before belongs to the day before"),
+        ),
+        GROUP,
+    ),
+    _whole(
+        DEEP_PER_DAY,
+        _l("Deep cleanings a day, at most"),
+        500,
+        0,
+        _l("0: as many as are needed to be done in time"),
+    ),
+    _whole(POINTS["departure"], _l("Points of a cleaning after departure"), 100, 10),
+    _whole(POINTS["stayover"], _l("Points of a cleaning during a stay"), 100, 6),
+    _whole(POINTS["deep"], _l("Points of a deep cleaning"), 100, 20),
+    _whole(POINTS["extra"], _l("Points of an extra cleaning"), 100, 5),
+]
