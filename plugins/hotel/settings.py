@@ -12,12 +12,6 @@ from core.sdk import Field, SettingSpec
 GROUP = _l("Hotel")
 DAY_ENDS = "hotel.day_ends"
 DEEP_PER_DAY = "hotel.deep_per_day"
-POINTS = {
-    "departure": "hotel.points_departure",
-    "stayover": "hotel.points_stayover",
-    "deep": "hotel.points_deep",
-    "extra": "hotel.points_extra",
-}
 _HOURS = tuple((f"{hour:02d}:00", f"{hour:02d}:00") for hour in range(13))
 
 
@@ -46,8 +40,4 @@ SPECS: list[SettingSpec] = [
         0,
         _l("0: as many as are needed to be done in time"),
     ),
-    _whole(POINTS["departure"], _l("Points of a cleaning after departure"), 100, 10),
-    _whole(POINTS["stayover"], _l("Points of a cleaning during a stay"), 100, 6),
-    _whole(POINTS["deep"], _l("Points of a deep cleaning"), 100, 20),
-    _whole(POINTS["extra"], _l("Points of an extra cleaning"), 100, 5),
 ]
