@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +17,9 @@ from .clocks import Term
 
 if TYPE_CHECKING:
     from core.records.engine import Step
+    from core.records.models import Record
+
+    from .schedules import Wanted
 
 Values = Mapping[str, Any]  # a clause's parameters by name, as they hold at the start of what is judged
 Snapshot = Mapping[str, Any]  # the fields of the record's head and details that a rule names in ``reads``
@@ -208,8 +211,11 @@ class ApprovalRule(Rule):
 class ScheduleRule(Rule):
     """Recurring work: a task for every ``subject`` and period. The parameter ``interval`` says how often.
 
-    ``subjects`` answers (key, title, customer id) of each; None is the unit itself. ``report``: an entry of the
-    reports screen that shows what the task is about.
+    ``subjects`` answers (key, title, customer id) of each, ``most`` of them at most; None is the unit itself.
+    ``report``: an entry of the reports screen that shows what the task is about. Instead of a task, ``make`` makes
+    a record of the type ``makes`` (committed with the run), whose detail has ``clause``, ``starts_on`` and
+    ``due_on`` and whose facts are ``registered``, ``finished``, ``cancelled`` and, if known, ``skipped``.
+    ``today`` answers by which day the periods run in a unit: a hotel's day begins in the morning.
     """
 
     kind = "schedule"
@@ -219,6 +225,10 @@ class ScheduleRule(Rule):
     report: str = ""
     # A clause of kind record or report may be carried out by recurring work as well.
     carries: str = ""
+    makes: str = ""
+    make: Callable[[Wanted], Record] | None = None
+    today: Callable[[int], date] | None = None
+    most: int = 500
 
 
 @dataclass(frozen=True, kw_only=True)

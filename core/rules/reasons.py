@@ -421,12 +421,15 @@ def _schedule(asked: Question, rule: ScheduleRule, found: Effective) -> Data:
     first = schedules.first_day_of(asked.unit_id)
     anchor = schedules.anchor_of(interval, first, int(found.values.get("anchor_day", 1) or 1))
     day = clock.day_in(asked.zone, asked.at)
+    if rule.today and day == clock.day_in(asked.zone, clock.now()):
+        day = rule.today(asked.unit_id)
     begins = schedules.begin_of(anchor, interval, day)
     until = schedules.nth(begins, interval, 3)
     periods = schedules.due_periods(begins, interval, begins, until, schedules.shift_of(asked.unit_id, found))
     return {
         "kind": rule.kind,
         "every": {"amount": interval.amount, "unit": interval.unit},
+        "makes": rule.makes or "task",
         "counted_from": anchor.isoformat(),
         "periods": [
             {"from": one.first.isoformat(), "to": one.last.isoformat(), "due": one.due.isoformat()}

@@ -20,6 +20,8 @@ from .kinds import ApprovalRule, DeadlineRule, GateRule, PenaltyRule, RecordRule
 EXTENSION = "rules"
 # Units of an interval at which work may recur.
 RECURRING = (DAYS, WEEK, MONTH, YEAR)
+# Recurring work about more subjects at a time would hold up everything else that time brings about.
+MOST_SUBJECTS = 5000
 R = TypeVar("R", bound=Rule)
 
 
@@ -88,6 +90,7 @@ def _problems(rule: Rule, book: Rulebook) -> list[Any]:
     if isinstance(rule, ApprovalRule) and not (rule.position or rule.position_from):
         wrong.append(_l("the rule does not say which position decides"))
     wrong += _endless(rule, clause)
+    wrong += _odd_work(rule)
     wrong += _unknown_facts(rule)
     wrong += _unknown_steps(rule)
     return wrong
@@ -111,6 +114,24 @@ def _endless(rule: Rule, clause: Clause) -> list[Any]:
     if found is None or (found.unit in RECURRING and (found.minimum or 0) >= 1):
         return []
     return [_l("the parameter %(name)s must be one day or more", name=found.name)]
+
+
+def _odd_work(rule: Rule) -> list[Any]:
+    """Recurring work that makes another record than a task says of which type, and that type has what it takes."""
+    if not isinstance(rule, ScheduleRule):
+        return []
+    if bool(rule.makes) != (rule.make is not None):
+        return [_l("“makes” and “make” go together")]
+    wrong: list[Any] = []
+    if not 1 <= rule.most <= MOST_SUBJECTS:
+        wrong.append(_l("“most” must be from 1 to %(count)d", count=MOST_SUBJECTS))
+    if not rule.makes:
+        return wrong
+    kind = {one.code: one for one in record_types()}.get(rule.makes)
+    if kind is None:
+        return [*wrong, _l("there is no record type %(name)s", name=rule.makes)]
+    missing = [name for name in ("clause", "starts_on", "due_on") if not hasattr(kind.detail, name)]
+    return wrong + [_l("the record type has no field %(name)s", name=name) for name in missing]
 
 
 def _unknown_facts(rule: Rule) -> list[Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache, partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -30,7 +31,6 @@ from .schedule_models import ScheduleRun
 
 # After a long standstill that many periods of one subject are made up for; the earlier ones are named, not created.
 MOST_MISSED = 12
-MOST_SUBJECTS = 500
 UNIT = "unit"  # the key of the subject that is the unit itself
 _IN_DAYS = {DAYS: 1, WEEK: 7}
 _IN_MONTHS = {MONTH: 1, YEAR: 12}
@@ -166,22 +166,19 @@ def create_due(unit_id: int) -> int:
     may do this at the same time. What a standstill missed is made up for; before its first run a schedule makes up
     for nothing but the present period. Run it inside ``system_scope``.
     """
-    today = local_day(unit_id)
     rules = current_rules().of(ScheduleRule, enabled_plugins(unit_id))
     if not rules or not maker:
         return 0
     begun = _begun(unit_id)
-    latest = _latest(unit_id)
-    return sum(_create(one) for rule in rules for one in _wanted(rule, unit_id, today, begun, latest))
+    return sum(_create(one) for rule in rules for one in _wanted(rule, unit_id, begun))
 
 
-def _wanted(
-    rule: ScheduleRule,
-    unit_id: int,
-    today: date,
-    begun: Mapping[str, date],
-    latest: Mapping[str, Mapping[str, date]],
-) -> Iterator[Wanted]:
+def day_of(rule: ScheduleRule, unit_id: int) -> date:
+    """Return the day that it is for a rule in a unit."""
+    return rule.today(unit_id) if rule.today else local_day(unit_id)
+
+
+def _wanted(rule: ScheduleRule, unit_id: int, begun: Mapping[str, date]) -> Iterator[Wanted]:
     found = effective(unit_id, rule.clause)
     if not found.holds:
         return
@@ -189,12 +186,14 @@ def _wanted(
     interval = interval_of(found, rule.interval)
     anchor = anchor_of(interval, begun[""], int(found.values.get("anchor_day") or 1))
     shift = shift_of(unit_id, found)
-    runs = latest.get(rule.clause, {})
+    today = day_of(rule, unit_id)
+    runs = _latest(unit_id, rule.clause, interval)
+    on_that_day = lru_cache(maxsize=None)(partial(holds_on, unit_id, rule.clause))
     for subject in subjects_of(rule, unit_id):
         missed = due_periods(
             anchor, interval, _from_day(subject, since, interval, anchor, today, runs), today, shift
         )
-        kept = [one for one in missed if one.first >= since and holds_on(unit_id, rule.clause, one.first)]
+        kept = [one for one in missed if one.first >= since and on_that_day(one.first)]
         skipped, kept = tuple(kept[:-MOST_MISSED]), kept[-MOST_MISSED:]
         for place, period in enumerate(kept):
             yield Wanted(rule, unit_id, subject, period, () if place else skipped)
@@ -234,9 +233,9 @@ def subjects_of(rule: ScheduleRule, unit_id: int) -> list[Subject]:
     if rule.subjects is None:
         return [Subject(UNIT, "", None)]
     found = [Subject(*one) for one in rule.subjects(unit_id)]
-    if len(found) > MOST_SUBJECTS:
-        log.warning("%s: only %d of %d subjects in unit %d", rule.clause, MOST_SUBJECTS, len(found), unit_id)
-    return found[:MOST_SUBJECTS]
+    if len(found) > rule.most:
+        log.warning("%s: only %d of %d subjects in unit %d", rule.clause, rule.most, len(found), unit_id)
+    return found[: rule.most]
 
 
 def _begun(unit_id: int) -> dict[str, date]:
@@ -246,18 +245,21 @@ def _begun(unit_id: int) -> dict[str, date]:
     return {**days, "": first_day_of(unit_id)}
 
 
-def _latest(unit_id: int) -> dict[str, dict[str, date]]:
-    """Return the first day of the last period created, by clause and subject."""
+def _latest(unit_id: int, clause: str, interval: Interval) -> dict[str, date]:
+    """Return the first day of the last period created, by subject, of those in a clause's newest periods.
+
+    As many periods are looked at as are made up for: who had nothing for longer begins anew. So years of runs are
+    not read.
+    """
     run = ScheduleRun
-    rows = session().execute(
-        select(run.clause, run.subject, func.max(run.period))
-        .where(run.unit_id == unit_id)
-        .group_by(run.clause, run.subject)
-    )
-    found: dict[str, dict[str, date]] = {}
-    for clause, subject, period in rows:
-        found.setdefault(clause, {})[subject] = date.fromisoformat(period)
-    return found
+    mine = (run.unit_id == unit_id, run.clause == clause)
+    newest = session().scalar(select(func.max(run.period)).where(*mine))
+    if newest is None:
+        return {}
+    since = nth(date.fromisoformat(newest), interval, -MOST_MISSED)
+    # In the order of the index; grouped, SQLite would read all runs of the clause in the order of the key.
+    late = select(run.subject, run.period).where(*mine, run.period >= since.isoformat()).order_by(run.period)
+    return {key: date.fromisoformat(day) for key, day in session().execute(late)}
 
 
 def _create(wanted: Wanted) -> bool:
@@ -271,7 +273,7 @@ def _create(wanted: Wanted) -> bool:
     with transaction() as work:
         if not insert_once(ScheduleRun, {**key, "created_at": clock.now()}):
             return False
-        record_id = maker[0](wanted)
+        record_id = wanted.rule.make(wanted).id if wanted.rule.make else maker[0](wanted)
         mine = [getattr(ScheduleRun, name) == value for name, value in key.items()]
         work.execute(
             update(ScheduleRun).where(*mine).values(record_id=record_id),

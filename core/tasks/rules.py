@@ -1,4 +1,4 @@
-"""The core's recurring clauses, and the time limit every recurring clause gives its tasks."""
+"""The core's recurring clauses, and the time limit every recurring clause gives what it makes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from core.customers.models import Customer
 from core.kernel.database import session
 from core.records.models import Record
+from core.records.types import record_type, words_of
 from core.rules.clocks import DAYS, Term
 from core.rules.effective import effective
 from core.rules.kinds import DeadlineRule, Rule, ScheduleRule, Snapshot, Values
@@ -75,7 +76,7 @@ SCHEDULES: tuple[ScheduleRule, ...] = (
 
 
 def limits(rules: Iterable[tuple[str, Rule]]) -> list[tuple[str, Rule]]:
-    """Return, for each schedule among declared rules (plugin, rule), the time limit of its tasks.
+    """Return, for each schedule among declared rules (plugin, rule), the time limit of what it makes.
 
     So recurring work shows in compliance as kept or late like anything else a clause asks for.
     """
@@ -86,19 +87,25 @@ def _limit(rule: ScheduleRule) -> DeadlineRule:
     def is_ours(task: Snapshot) -> bool:
         return bool(task.get("clause") == rule.clause)
 
+    made = rule.makes or TASK.code
+
     return DeadlineRule(
         clause=rule.clause,
         version=rule.version,
-        record_type=TASK.code,
+        record_type=made,
         start=("registered",),
         meet=("finished",),
-        stop=("cancelled",),
+        stop=("cancelled", *(("skipped",) if _skips(made) else ())),
         pause=(),
         resume=(),
         reads=("clause", "starts_on", "due_on"),
         applies=is_ours,
         term=_until_due,
     )
+
+
+def _skips(made: str) -> bool:
+    return record_type(made) is not None and "skipped" in words_of(made).fact_kinds
 
 
 def _until_due(values: Values, task: Snapshot) -> Term:

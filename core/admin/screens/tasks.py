@@ -40,7 +40,7 @@ def _base() -> Select[Any]:
 
 
 def _clauses() -> Choices:
-    return [(one.clause, one.clause) for one in current_rules().rules if isinstance(one, ScheduleRule)]
+    return [(one.clause, one.clause) for one in current_rules().rules if isinstance(one, ScheduleRule) and not one.makes]
 
 
 def _done(statement: Select[Any], _context: ListContext) -> Select[Any]:
