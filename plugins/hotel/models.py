@@ -285,6 +285,7 @@ class FoodLine(UnitScoped, Base):
     price: Mapped[Decimal | None] = mapped_column(Numeric(12, 2))
     made_on: Mapped[date | None] = mapped_column()
     expires_on: Mapped[date | None] = mapped_column()
+    storage: Mapped[str] = mapped_column(String(8), default=values.AMBIENT)
     degrees: Mapped[Decimal | None] = mapped_column(Numeric(4, 1))
     papers: Mapped[bool] = mapped_column(default=False)
     looks_good: Mapped[bool] = mapped_column(default=False)

@@ -175,6 +175,9 @@ FOOD_STATES = (
     (REFUSED, _l("Food refused")),
     (CANCELLED, _l("Food receipt cancelled")),
 )
+# How an ingredient is stored, and so how cold it must arrive.
+AMBIENT, CHILLED, FROZEN = "ambient", "chilled", "frozen"
+STORAGES = ((AMBIENT, _l("Room temperature")), (CHILLED, _l("Chilled food")), (FROZEN, _l("Frozen food")))
 PROCESSING = (
     ("thaw", _l("Thawing")),
     ("prepare", _l("Preparing")),

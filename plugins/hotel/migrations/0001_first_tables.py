@@ -283,6 +283,7 @@ def upgrade() -> None:
     sa.Column('price', sa.Numeric(precision=12, scale=2), nullable=True),
     sa.Column('made_on', sa.Date(), nullable=True),
     sa.Column('expires_on', sa.Date(), nullable=True),
+    sa.Column('storage', sa.String(length=8), nullable=False),
     sa.Column('degrees', sa.Numeric(precision=4, scale=1), nullable=True),
     sa.Column('papers', sa.Boolean(), nullable=False),
     sa.Column('looks_good', sa.Boolean(), nullable=False),
