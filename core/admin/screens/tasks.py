@@ -40,7 +40,9 @@ def _base() -> Select[Any]:
 
 
 def _clauses() -> Choices:
-    return [(one.clause, one.clause) for one in current_rules().rules if isinstance(one, ScheduleRule) and not one.makes]
+    return [
+        (one.clause, one.clause) for one in current_rules().rules if isinstance(one, ScheduleRule) and not one.makes
+    ]
 
 
 def _done(statement: Select[Any], _context: ListContext) -> Select[Any]:
