@@ -21,6 +21,9 @@ from core.customers.importing import CustomerImporter
 from core.customers.services import CUSTOMER_FIELDS
 from core.documents import batch, case_file, erasing
 from core.documents import forms as print_forms
+from core.inspections import plans as inspection_plans
+from core.inspections import uses as inspection_uses
+from core.inspections.services import INSPECTION
 from core.kernel import health, i18n, importing, jobs, loader, migrations, outbox, switches
 from core.kernel.database import db, prepare_engine
 from core.kernel.loader import Installed
@@ -114,11 +117,13 @@ def _declare(app: Flask, installed: Installed) -> None:
     unit_settings.declare(replace(one, plugin=plugin) for plugin, one in ask("settings"))
     register_type(CASE)
     register_type(TASK)
+    register_type(INSPECTION)
     for plugin, kind in ask("record_types"):
         owned = replace(kind, plugin=plugin)
         if record_type(owned.code) != owned:
             register_type(owned)
     register_extensions(ask("workflow_extensions"))
+    inspection_uses.register(app, (replace(one, plugin=plugin) for plugin, one in ask("inspection_uses")))
     declared = [*(("", one) for one in (*CASE_RULES, *task_rules.SCHEDULES)), *ask("rules")]
     declared += task_rules.limits(declared)
     app.extensions[registry.EXTENSION] = registry.build(declared, app.extensions[rulebook.EXTENSION])
@@ -127,6 +132,7 @@ def _declare(app: Flask, installed: Installed) -> None:
     notices.attach()
     schedules.maker[:] = [lambda wanted: create_task(wanted).id]
     ticks.add(ticks.Work("silence", silence.confirm_all, ticks.A_WHILE))
+    ticks.add(inspection_plans.WORK)
     coverage.register_form("case.register", (CASE.title, _l("Register a case")), INTAKE_FIELDS)
     coverage.register_form("customer", (_l("Customers"), _l("Edit")), CUSTOMER_FIELDS)
     coverage.register_places("cases", PLACES)

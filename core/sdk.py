@@ -12,6 +12,8 @@ from core.documents import scan
 from core.documents import services as documents
 from core.documents.labels import label_uid
 from core.documents.typeset import qr_svg
+from core.inspections import services as inspections
+from core.inspections.models import Checklist, Finding, Inspection
 from core.inspections.uses import InspectionUse
 from core.kernel import clock, exporting, jobs, search, sheets
 from core.kernel.access import may, require
@@ -122,6 +124,7 @@ from core.rules.kinds import (
     ServiceRule,
 )
 from core.rules.obligation_models import Obligation
+from core.rules.schedules import Wanted
 from core.rules.unit_calendars import calendar_for
 from core.tasks.leaving import open_items as open_items_of_leaver
 from core.tasks.services import open_task
@@ -150,6 +153,7 @@ __all__ = [
     "Blocker",
     "Case",
     "Charge",
+    "Checklist",
     "ChecklistRule",
     "Choices",
     "Column",
@@ -164,12 +168,14 @@ __all__ = [
     "FactKind",
     "FeeRule",
     "Field",
+    "Finding",
     "FormSection",
     "GateRule",
     "Guard",
     "Happened",
     "Hit",
     "Importer",
+    "Inspection",
     "InspectionUse",
     "InvalidData",
     "Job",
@@ -217,6 +223,7 @@ __all__ = [
     "UnitScoped",
     "User",
     "UtcDateTime",
+    "Wanted",
     "Work",
     "Workflow",
     "WorkflowExtension",
@@ -250,6 +257,7 @@ __all__ = [
     "fetch_visible",
     "file_path",
     "holds",
+    "inspections",
     "jobs",
     "keep_file",
     "label_of",

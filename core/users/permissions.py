@@ -46,11 +46,29 @@ _RULES = _l("Regulations")
 _MONEY = _l("Approvals and money")
 _SECURITY = _l("Users and security")
 _AUDIT = _l("Audit trail")
+_INSPECTIONS = _l("Inspections")
 _CALENDAR_KEEPERS = ("gm", "deputy_gm", "service_leader", "branch_head", "system_admin")
 _LEADERS = ("gm", "deputy_gm", "service_leader", "responsible_leader", "branch_head")
 _HEADS = (*_LEADERS, "quality_leader", "dept_manager", "after_sales", "dispatcher", "store_head", "bank_supervisor")
 _MAIL_READERS = (*_HEADS, "after_sales_admin", "reception")
 _PLACE_KEEPERS = (*_HEADS, "system_admin", "hotel_engineering", "hotel_front_desk", "warehouse")
+_INSPECTORS = (
+    *_HEADS,
+    "after_sales_admin",
+    "field_staff",
+    "quality_inspection",
+    "quality_dept",
+    "warehouse",
+    "sales",
+    "engineering",
+    "hotel_front_desk",
+    "hotel_housekeeping",
+    "hotel_engineering",
+    "hotel_catering",
+    "project_manager",
+    "safety_supervisor",
+)
+_INSPECTION_KEEPERS = (*_HEADS, "system_admin", "hotel_front_desk", "quality_dept")
 _CALENDAR_READERS = (
     *_CALENDAR_KEEPERS,
     "quality_leader",
@@ -113,6 +131,9 @@ CORE_PERMISSIONS: tuple[Permission, ...] = (
     Permission("customer.erase", _l("Erase personal data"), _CUSTOMERS),
     Permission("place.view", _l("See places"), _UNITS, EVERYBODY),
     Permission("place.edit", _l("Add and change places"), _UNITS, _PLACE_KEEPERS),
+    Permission("inspection.view", _l("See inspections"), _INSPECTIONS, EVERYBODY),
+    Permission("inspection.fill", _l("Fill in inspections"), _INSPECTIONS, _INSPECTORS),
+    Permission("inspection.manage", _l("Keep checklists and inspection plans"), _INSPECTIONS, _INSPECTION_KEEPERS),
     Permission("unit.admin", _l("Manage units"), _UNITS),
     Permission("unit.settings", _l("Change settings of a unit"), _UNITS),
     Permission("mail.admin", _l("Set up mailboxes"), _UNITS, (*_LEADERS, "system_admin")),
