@@ -157,6 +157,7 @@ class Inspection(UnitScoped, Base):
         ),
         Index("ix_core_inspection_place", "place_id", "finished_at", "id"),
         Index("ix_core_inspection_checklist", "unit_id", "checklist_id", "finished_at"),
+        Index("ix_core_inspection_subject", "unit_id", "subject", "starts_on", "id"),
         Index("ix_core_inspection_due", "unit_id", "due_on", "id", **_only("finished_at IS NULL")),
     )
 

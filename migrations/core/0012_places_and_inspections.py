@@ -159,6 +159,7 @@ def upgrade() -> None:
             postgresql_where=sa.text("finished_at IS NULL"),
         )
         batch_op.create_index("ix_core_inspection_place", ["place_id", "finished_at", "id"], unique=False)
+        batch_op.create_index("ix_core_inspection_subject", ["unit_id", "subject", "starts_on", "id"], unique=False)
         batch_op.create_index(
             "uq_core_inspection_plan",
             ["plan_id", "subject", "starts_on"],
@@ -214,6 +215,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("plan_id IS NOT NULL"),
             postgresql_where=sa.text("plan_id IS NOT NULL"),
         )
+        batch_op.drop_index("ix_core_inspection_subject")
         batch_op.drop_index("ix_core_inspection_place")
         batch_op.drop_index(
             "ix_core_inspection_due",
