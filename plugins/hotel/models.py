@@ -192,6 +192,7 @@ class Order(UnitScoped, Base):
         Index("ix_hotel_order_place", "place_id", "reported_at", "id"),
         Index("ix_hotel_order_repeat", "unit_id", "place_id", "item_key", "reported_at"),
         Index("ix_hotel_order_blocks", "unit_id", "place_id", **_only("blocks = 1", "blocks")),
+        Index("ix_hotel_order_time", "unit_id", "reported_at", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
@@ -206,11 +207,14 @@ class Order(UnitScoped, Base):
     finding_id: Mapped[int | None] = mapped_column(ForeignKey("core_finding.id"), unique=True)
     complaint_id: Mapped[int | None] = mapped_column(ForeignKey("core_record.id"), index=True)
     reported_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    responded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     done_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
     result: Mapped[str] = mapped_column(Text, default="")
     cost: Mapped[Decimal | None] = mapped_column(Numeric(12, 2))
     redone: Mapped[int] = mapped_column(default=0)
+    checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    checked_by: Mapped[int | None] = mapped_column(ForeignKey("core_user.id"))
 
     record: Mapped[Record] = relationship(
         lambda: Record, foreign_keys=[id], primaryjoin=lambda: Record.id == Order.id, lazy="joined", innerjoin=True
@@ -219,13 +223,17 @@ class Order(UnitScoped, Base):
 
 
 class Complaint(UnitScoped, Base):
-    """Details of a guest's complaint (宾客投诉). ``contact`` is emptied when it is no longer needed."""
+    """Details of a guest's complaint (宾客投诉). ``contact`` is emptied when it is no longer needed.
+
+    ``day_ends``: when the hotel day ends, in seconds after midnight, as it was set when the complaint came.
+    """
 
     __tablename__ = "hotel_complaint"
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
         Index("ix_hotel_complaint_place", "place_id", "reported_at"),
         Index("ix_hotel_complaint_cause", "unit_id", "reported_at", "cause"),
+        Index("ix_hotel_complaint_contact", "unit_id", "id", **_only("contact <> ''")),
         CheckConstraint("amount IS NULL OR amount >= 0", name="amount"),
     )
 
@@ -237,6 +245,7 @@ class Complaint(UnitScoped, Base):
     contact: Mapped[str] = mapped_column(String(80), default="")
     cause: Mapped[str] = mapped_column(String(10), default="")
     reported_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    day_ends: Mapped[int] = mapped_column(default=21600)
     answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     solution: Mapped[str] = mapped_column(Text, default="")
     compensation: Mapped[str] = mapped_column(String(10), default="")

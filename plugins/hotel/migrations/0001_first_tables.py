@@ -183,6 +183,7 @@ def upgrade() -> None:
     sa.Column('contact', sa.String(length=80), nullable=False),
     sa.Column('cause', sa.String(length=10), nullable=False),
     sa.Column('reported_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('day_ends', sa.Integer(), nullable=False),
     sa.Column('answered_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('solution', sa.Text(), nullable=False),
     sa.Column('compensation', sa.String(length=10), nullable=False),
@@ -197,6 +198,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('hotel_complaint', schema=None) as batch_op:
         batch_op.create_index('ix_hotel_complaint_cause', ['unit_id', 'reported_at', 'cause'], unique=False)
+        batch_op.create_index('ix_hotel_complaint_contact', ['unit_id', 'id'], unique=False, sqlite_where=sa.text("contact <> ''"), postgresql_where=sa.text("contact <> ''"))
         batch_op.create_index('ix_hotel_complaint_place', ['place_id', 'reported_at'], unique=False)
 
     op.create_table('hotel_event',
@@ -333,12 +335,16 @@ def upgrade() -> None:
     sa.Column('finding_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('complaint_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('reported_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('responded_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('done_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('done_by', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('result', sa.Text(), nullable=False),
     sa.Column('cost', sa.Numeric(precision=12, scale=2), nullable=True),
     sa.Column('redone', sa.Integer(), nullable=False),
+    sa.Column('checked_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('checked_by', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('unit_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['checked_by'], ['core_user.id'], name=op.f('fk_hotel_order_checked_by')),
     sa.ForeignKeyConstraint(['complaint_id'], ['core_record.id'], name=op.f('fk_hotel_order_complaint_id')),
     sa.ForeignKeyConstraint(['done_by'], ['core_user.id'], name=op.f('fk_hotel_order_done_by')),
     sa.ForeignKeyConstraint(['finding_id'], ['core_finding.id'], name=op.f('fk_hotel_order_finding_id')),
@@ -353,11 +359,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_hotel_order_complaint_id'), ['complaint_id'], unique=False)
         batch_op.create_index('ix_hotel_order_place', ['place_id', 'reported_at', 'id'], unique=False)
         batch_op.create_index('ix_hotel_order_repeat', ['unit_id', 'place_id', 'item_key', 'reported_at'], unique=False)
+        batch_op.create_index('ix_hotel_order_time', ['unit_id', 'reported_at', 'id'], unique=False)
 
 
 
 def downgrade() -> None:
     with op.batch_alter_table('hotel_order', schema=None) as batch_op:
+        batch_op.drop_index('ix_hotel_order_time')
         batch_op.drop_index('ix_hotel_order_repeat')
         batch_op.drop_index('ix_hotel_order_place')
         batch_op.drop_index(batch_op.f('ix_hotel_order_complaint_id'))
@@ -393,6 +401,7 @@ def downgrade() -> None:
     op.drop_table('hotel_event')
     with op.batch_alter_table('hotel_complaint', schema=None) as batch_op:
         batch_op.drop_index('ix_hotel_complaint_place')
+        batch_op.drop_index('ix_hotel_complaint_contact', sqlite_where=sa.text("contact <> ''"), postgresql_where=sa.text("contact <> ''"))
         batch_op.drop_index('ix_hotel_complaint_cause')
 
     op.drop_table('hotel_complaint')
