@@ -87,7 +87,7 @@ from core.records.engine import (
     tell_of_fact,
 )
 from core.records.models import OPEN_CATEGORIES, Attachment, Fact, Link, Record
-from core.records.services import notify
+from core.records.services import notify, tell_people
 from core.records.types import RecordType
 from core.records.workflow import (
     NOT_CONCERNED,
@@ -303,6 +303,7 @@ __all__ = [
     "speaking",
     "system_scope",
     "tell_of_fact",
+    "tell_people",
     "transaction",
     "unit_facts",
     "uuid7",

@@ -142,6 +142,16 @@ def notify(record: Record, kind: str, user_ids: Iterable[int], text: str = "") -
     )
 
 
+def tell_people(unit_id: int, kind: str, user_ids: Iterable[int], text: str) -> None:
+    """Put an entry that belongs to no record into people's inboxes; its kind says which page it leads to."""
+    actor, moment = current_scope().actor_id, clock.now()
+    put_notices(
+        Notice(user_id=one, unit_id=unit_id, kind=kind, text=text[:300], at=moment)
+        for one in sorted(set(user_ids))
+        if one != actor
+    )
+
+
 def put_notices(notices: Iterable[Notice]) -> None:
     """Put entries into inboxes and let those know who send them on."""
     found = list(notices)
