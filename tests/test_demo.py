@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -106,7 +107,9 @@ def test_everybody_can_sign_in_and_cases_are_whole(app, small, moment):
             assert case.id in {hit.entity_id for hit in hits}
         on = work.execute(select(UnitPlugin.unit_id, UnitPlugin.plugin)).all()
         with app.app_context():
-            assert len(on) == 3 * len(installed().plugins)
+            everywhere = [one for one in installed().plugins if not people.brings_cast(one)]
+            own = sum(len(data["own"]) for data in people.cast_units())
+            assert len(on) == 3 * len(everywhere) + own
 
 
 def test_it_is_not_mixed_with_other_data(app):
@@ -124,8 +127,6 @@ def test_the_command_runs_once_and_never_in_production(sqlite_app, tiny, monkeyp
     assert "hq.gm" in first.output and people.PASSWORD in first.output
     again = runner.invoke(args=["demo", "--quiet"])
     assert again.exit_code == 0 and "already" in again.output and people.PASSWORD not in again.output
-    from dataclasses import replace
-
     settings = sqlite_app.extensions["settings"]
     monkeypatch.setitem(sqlite_app.extensions, "settings", replace(settings, environment="production"))
     refused = runner.invoke(args=["demo"])
@@ -141,3 +142,23 @@ def test_every_story_can_stop_anywhere(stop):
             life = shorten(life_of(story, random.Random(1)), stop)
             names = {act.name for act in life} - {"photo", "call_attempt", "progress"}
             assert names <= set(CASE_WORKFLOW.transitions)
+
+
+def test_a_plugin_s_cast_plays_alone_where_the_deployment_says_so(sqlite_app, tiny, moment, monkeypatch):
+    settings = sqlite_app.extensions["settings"]
+    monkeypatch.setitem(sqlite_app.extensions, "settings", replace(settings, demo="hotel"))
+    with sqlite_app.app_context():
+        assert demo.fill() == 0
+        assert {row.username.partition(".")[0] for row in people.demo_sign_ins()} == {"hotel"}
+        with reading() as work:
+            assert work.scalars(select(Unit.code)).all() == ["HOTEL"]
+            assert set(work.scalars(select(UnitPlugin.plugin))) == {"hotel"}
+
+
+def test_a_cast_that_is_not_there_is_told(sqlite_app, monkeypatch):
+    settings = sqlite_app.extensions["settings"]
+    monkeypatch.setitem(sqlite_app.extensions, "settings", replace(settings, demo="nothing"))
+    with sqlite_app.app_context(), pytest.raises(people.NoCast):
+        people.cast_units()
+    told = sqlite_app.test_cli_runner().invoke(args=["demo"])
+    assert told.exit_code == 1 and "demo" in told.output, told.output

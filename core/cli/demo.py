@@ -7,7 +7,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from core.demo.fill import NotEmpty, fill, is_filled
-from core.demo.people import SignIn, demo_sign_ins
+from core.demo.people import NoCast, SignIn, demo_sign_ins
 from core.kernel.settings import Settings
 
 __all__ = ["command", "demo_sign_ins", "print_sign_ins"]
@@ -22,6 +22,8 @@ def command(quiet: bool) -> None:
         raise click.ClickException("demonstration users have a known password; this deployment is in production")
     try:
         filled = is_filled()
+    except NoCast as error:
+        raise click.ClickException(str(error.message)) from error
     except NotEmpty:
         click.echo("this database holds units of its own; nothing was added")
         return

@@ -35,7 +35,7 @@ from core.units.switches import enable, installed
 from . import lives, rules
 from .guests import Guests
 from .lives import Act
-from .people import Team, load, make_teams
+from .people import Team, brings_cast, cast_units, load, make_teams, whole_group
 
 DAYS = 90
 RECENT = 12  # days whose cases are left in every state there is
@@ -53,7 +53,7 @@ def is_filled() -> bool:
     Raises:
         NotEmpty: the database holds other units.
     """
-    codes = {data["code"] for data in load("cast")["units"]}
+    codes = {data["code"] for data in cast_units()}
     with system_scope("demo", read_only=True) as work:
         held = set(work.scalars(select(Unit.code)))
     if held and not codes <= held:
@@ -74,7 +74,9 @@ def fill(progress: Progress = lambda *_: None) -> int:
             teams = make_teams()
             _switch_on(teams)
             _make_stages(teams)
-            rules.set_clauses(teams, now, _as)
+            rules.take_up(teams)
+            if whole_group():
+                rules.set_clauses(teams, now, _as)
             guests = Guests(teams, now, _as, SEED)
             guests.begin()
         customers = {team.unit.id: _make_customers(team, rng, now, progress) for team in teams}
@@ -88,7 +90,8 @@ def fill(progress: Progress = lambda *_: None) -> int:
         guests.fill()
         _find_again()
         _promise(teams, now, rng)
-        rules.ask_for_excuses(teams, rng, _as)
+        if whole_group():
+            rules.ask_for_excuses(teams, rng, _as)
         _remind_people(teams, now, rng)
         # What happened in the demonstration's past need not be announced to anybody.
         work.execute(update(Outbox).values(state=DONE))
@@ -99,10 +102,11 @@ def fill(progress: Progress = lambda *_: None) -> int:
 
 
 def _switch_on(teams: list[Team]) -> None:
+    """Switch on what each unit has: every plugin for everybody, or none, and those whose own unit it is."""
+    everywhere = [one.name for one in installed().plugins if not brings_cast(one)]
     for team in teams:
-        if team.data["plugins"]:
-            for plugin in installed().plugins:
-                enable(team.unit, plugin.name, with_dependencies=True)
+        for name in (*(everywhere if team.data["plugins"] else ()), *team.data["own"]):
+            enable(team.unit, name, with_dependencies=True)
 
 
 def _find_again() -> None:
@@ -123,6 +127,8 @@ def _make_stages(teams: list[Team]) -> None:
 
 def _make_customers(team: Team, rng: random.Random, now: datetime, progress: Progress) -> list[Customer]:
     total = team.data["customers"]
+    if not total:
+        return []
     # Numbers from C50001 on: a customer file brought in later keeps its own low ones.
     raise_to(team.unit.id, COUNTER, 50000)
     with clock.frozen(now - timedelta(days=DAYS + 5)), _as(team.pick(rng, "desk").id):
@@ -146,6 +152,8 @@ def _customer(team: Team, rng: random.Random) -> dict[str, Any]:
 
 def _plots(team: Team, now: datetime, rng: random.Random) -> Iterator[tuple[datetime, Team, dict[str, Any], str]]:
     """Choose when each case comes in, what it is about and where it stops."""
+    if not team.data["cases"]:
+        return
     stories = load("stories")[team.unit.code]
     hours, zone = tuple(team.data["hours"]), team.unit.timezone
     for number in range(team.data["cases"]):

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from core.records.models import Record
-from core.units.switches import installed
+from core.units.switches import enabled_plugins, installed
 
 from .people import Team
 
@@ -30,7 +30,7 @@ class Play:
     """What a plugin may ask while a case is played: the day the story ends, and people of other positions."""
 
     now: datetime
-    # In this context somebody of the position acts: of the unit, else of the headquarters.
+    # In this context somebody of the position acts: of the unit, else of the headquarters, else who leads the unit.
     acting: Callable[[str], AbstractContextManager[None]]
 
 
@@ -44,8 +44,12 @@ class Guests:
         self.act_as = act_as
         # Its own, so that a plugin changes nothing of the rest.
         self.rng = random.Random(seed)  # noqa: S311 - a story, not a secret
-        names = (f"{plugin.package}.demo" for plugin in installed().plugins)
-        self.modules = [import_module(name) for name in names if find_spec(name)]
+        modules = {plugin.name: f"{plugin.package}.demo" for plugin in installed().plugins}
+        found = {name: import_module(path) for name, path in modules.items() if find_spec(path)}
+        self.modules = {
+            team.unit.id: [module for name, module in found.items() if name in enabled_plugins(team.unit.id)]
+            for team in teams
+        }
 
     def begin(self) -> None:
         """Let every unit with plugins have its first day."""
@@ -75,10 +79,9 @@ class Guests:
         return Play(self.now, lambda position: self._someone(unit_id, position))
 
     def _parts(self, unit_id: int, name: str) -> list[Any]:
-        if not self.teams[unit_id].data["plugins"]:
-            return []
-        return [getattr(module, name) for module in self.modules if hasattr(module, name)]
+        return [getattr(module, name) for module in self.modules[unit_id] if hasattr(module, name)]
 
     def _someone(self, unit_id: int, position: str) -> AbstractContextManager[None]:
-        people = self.teams[unit_id].people.get(position) or self.head.people[position]
-        return self.act_as(self.rng.choice(people).id)
+        team = self.teams[unit_id]
+        people = team.people.get(position) or self.head.people.get(position)
+        return self.act_as(self.rng.choice(people).id if people else team.pick(self.rng, "lead").id)

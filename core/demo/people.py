@@ -1,4 +1,11 @@
-"""Units and people of the demonstration, and how they sign in."""
+"""Units and people of the demonstration, and how they sign in.
+
+The core's cast is ``cast.toml`` of this folder. A plugin that is a business of its own brings another one beside
+its ``manifest.toml``, in the same form without the names to choose from. Its units have that plugin on and the
+clauses of their ``regulations``; a unit whose code the core's cast has already is that unit, with what the plugin
+says of it. A plugin with a cast is on in its own units only. The deployment's ``demo`` names a plugin whose cast
+plays alone.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +16,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from flask import current_app
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from core.kernel import clock
 from core.kernel.database import session, system_scope
+from core.kernel.errors import AppError
+from core.kernel.manifest import Manifest
+from core.kernel.settings import Settings
 from core.units import services as units
 from core.units.models import Unit
+from core.units.switches import installed
 from core.users import passwords
 from core.users.models import Position, User, UserPosition
 from core.users.positions import POSITIONS, seed_positions
@@ -24,6 +37,13 @@ from core.users.services import create_user, grant_position
 # Known to everybody who reads this file: the command refuses to run in production.
 PASSWORD = "Huacheng-demo-2026"  # noqa: S105
 FOLDER = Path(__file__).parent
+CAST_FILE = "cast.toml"
+
+
+class NoCast(AppError):
+    """The deployment's ``demo`` names a plugin that is not installed or brings no cast."""
+
+    title = _l("The setting demo names no installed plugin that brings a cast.")
 
 
 @dataclass(frozen=True)
@@ -58,13 +78,49 @@ def load(name: str) -> dict[str, Any]:
     return tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
 
 
+@lru_cache(maxsize=16)
+def _read(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text("utf-8"))
+
+
+def brings_cast(plugin: Manifest) -> bool:
+    """Tell whether a plugin has units of its own in the demonstration."""
+    return (plugin.folder / CAST_FILE).is_file()
+
+
+def whole_group() -> bool:
+    """Tell whether the core's cast plays: the group with its headquarters first."""
+    settings: Settings = current_app.extensions["settings"]
+    return not settings.demo
+
+
+def cast_units() -> list[dict[str, Any]]:
+    """Return the units of the demonstration, the first one first; ``own``: the plugins whose units they are.
+
+    Raises:
+        NoCast: the deployment names a cast that is not there.
+    """
+    settings: Settings = current_app.extensions["settings"]
+    found: dict[str, dict[str, Any]] = {}
+    if whole_group():
+        found = {data["code"]: {**data, "own": ()} for data in load("cast")["units"]}
+    for plugin in installed().plugins:
+        if settings.demo in ("", plugin.name) and brings_cast(plugin):
+            for data in _read(plugin.folder / CAST_FILE)["units"]:
+                held = found.get(data["code"], {"cases": 0, "customers": 0, "plugins": False, "own": ()})
+                found[data["code"]] = {**held, **data, "own": (*held["own"], plugin.name)}
+    if not found:
+        raise NoCast
+    return list(found.values())
+
+
 def make_teams() -> list[Team]:
     """Add the units, the positions and the people; the first unit is the headquarters, the others lie below it."""
     seed_positions()
     held = {p.code: p for p in session().scalars(select(Position))}
     secret = passwords.hash_password(PASSWORD)
     teams: list[Team] = []
-    for data in load("cast")["units"]:
+    for data in cast_units():
         raw = {name: data[name] for name in (f.name for f in units.FIELDS) if name in data}
         unit = units.create_unit(raw, teams[0].unit if teams else None)
         people: dict[str, list[User]] = {}
@@ -97,7 +153,7 @@ def demo_sign_ins() -> list[SignIn]:
 
     Whoever has changed the password is left out.
     """
-    codes = [data["code"] for data in load("cast")["units"]]
+    codes = [data["code"] for data in cast_units()]
     with system_scope("demo", read_only=True) as work:
         rows = work.scalars(
             select(UserPosition)

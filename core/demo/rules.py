@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import select
 
@@ -40,12 +40,25 @@ EXCUSES = (
 )
 
 
+def take_up(teams: list[Team]) -> None:
+    """Let each unit go by the regulations that its cast names, from its beginning on."""
+    for team in teams:
+        wanted, beginning = team.data.get("regulations", ()), _beginning(team.unit)
+        for one in current_rulebook().clauses.values():
+            if one.regulation in wanted:
+                set_clause(team.unit.id, one.id, {}, holds=True, starts_on=beginning, reason="开业时选用")
+
+
+def _beginning(unit: Unit) -> date:
+    """Last year's first day, so that a history brought in later is measured as well."""
+    today = clock.day_in(unit.timezone)
+    return today.replace(year=today.year - 1, month=1, day=1)
+
+
 def set_clauses(teams: list[Team], now: datetime, act_as: As) -> None:
     """Let the units choose their clauses at their beginning, with changes planned for later days."""
     head = teams[0]
-    # From last year's first day on, so that a history brought in later is measured as well.
-    beginning = clock.day_in(head.unit.timezone).replace(month=1, day=1)
-    beginning = beginning.replace(year=beginning.year - 1)
+    beginning = _beginning(head.unit)
     changed = clock.day_in(head.unit.timezone, now - timedelta(days=30))
     coming = clock.day_in(head.unit.timezone, now + timedelta(days=20))
     with act_as(head.people["service_leader"][0].id):

@@ -54,6 +54,8 @@ class Settings:
     outgoing_allow: tuple[str, ...] = ()
     # A font file or folder to print with instead of the installed Noto Sans SC.
     print_fonts: str = ""
+    # The plugin whose cast alone plays in the demonstration (``flask demo``); empty: the group, and every plugin's.
+    demo: str = ""
     secret_key: str = ""
     data_key: str = ""
     file: Path | None = None
