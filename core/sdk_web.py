@@ -19,6 +19,7 @@ from core.admin.urls import back_to, page_url
 from core.admin.views import Gated, ListScreen, Screen, UnitModelView, check_version, may_here
 from core.kernel.extensions import AdminEntry
 from core.kernel.switches import is_enabled
+from core.users.shared import by_pin
 
 __all__ = [
     "AdminEntry",
@@ -38,6 +39,7 @@ __all__ = [
     "back_to",
     "badges_of",
     "between",
+    "by_pin",
     "check_version",
     "form_from_fields",
     "is_enabled",

@@ -46,6 +46,7 @@ from .database import (
     transaction,
 )
 from .errors import ScopeError
+from .scope import Scope
 
 MASK = "***"
 BATCH = 1000
@@ -212,8 +213,15 @@ def _entry(
         "after": plain(after) if after is not None else None,
         "detail": None,
         "address": scope.address[:60] if scope else "",
-        "reason": scope.reason[:120] if scope and scope.is_system else "",
+        "reason": _reason(scope),
     }
+
+
+def _reason(scope: Scope | None) -> str:
+    """Say why nobody in particular acted, or on whose device somebody did."""
+    if scope is None:
+        return ""
+    return (scope.reason if scope.is_system else scope.via)[:120]
 
 
 # --- automatic before and after --------------------------------------------------------------

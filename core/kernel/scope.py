@@ -33,7 +33,7 @@ class Scope:
     """What one session may see for its whole life.
 
     ``read`` and ``write`` are sets of unit ids; ``permissions`` maps a unit id to the codes held
-    there (a system scope holds every permission).
+    there (a system scope holds every permission). ``via`` names the shared device somebody works on.
     """
 
     actor_id: int | None
@@ -42,6 +42,7 @@ class Scope:
     reason: str
     permissions: dict[int, frozenset[str]] = field(default_factory=dict, hash=False)
     address: str = ""
+    via: str = ""
 
     @property
     def is_system(self) -> bool:

@@ -71,7 +71,7 @@ class Actor:
         """Return one unit of the actor's, or None."""
         return next((u for u in self.tree if u.id == unit_id), None)
 
-    def scope(self, reason: str = "request", address: str = "") -> Scope:
+    def scope(self, reason: str = "request", address: str = "", via: str = "") -> Scope:
         """Return the scope of this actor: all held units readable, those still active writable."""
         held = frozenset(self.units)
         return Scope(
@@ -81,6 +81,7 @@ class Actor:
             reason=reason,
             permissions=self.units,
             address=address,
+            via=via,
         )
 
 

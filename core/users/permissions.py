@@ -163,6 +163,7 @@ CORE_PERMISSIONS: tuple[Permission, ...] = (
     Permission("charge.handle", _l("Work on charges"), _MONEY, (*_LEADERS, "after_sales_admin", "finance")),
     Permission("penalty.view", _l("See all penalty proposals"), _MONEY, (*_LEADERS, "auditor")),
     Permission("penalty.handle", _l("Work on penalty proposals"), _MONEY, _LEADERS),
+    Permission("device.share", _l("Let colleagues work by PIN on this account's device"), _SECURITY),
     Permission("user.admin", _l("Manage users"), _SECURITY),
     Permission("position.admin", _l("Manage positions"), _SECURITY),
     Permission("security.admin", _l("Unlock, recover and end sessions"), _SECURITY),

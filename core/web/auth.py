@@ -13,16 +13,18 @@ from flask_login import logout_user
 from sqlalchemy import select
 
 from core.admin.urls import local_path
+from core.kernel.access import may, require
 from core.kernel.database import session, transaction
 from core.kernel.errors import InvalidData, NotFound
 from core.kernel.i18n import current_locale
 from core.kernel.ids import read_id
-from core.users import pins, services, sign_in, totp
+from core.users import pins, services, shared, sign_in, totp
 from core.users.actor import session_key
 from core.users.agents import device_name
 from core.users.models import User
+from core.users.shared import by_pin
 
-from .context import choose_unit, public, standing
+from .context import WORKING, choose_unit, public, standing
 from .security import SIGN_IN_LIMIT, limiter
 
 auth = Blueprint("auth", __name__, static_folder="static", static_url_path="/account/static")
@@ -127,6 +129,7 @@ def sign_out() -> Any:
 
 @web.route("/language", methods=["POST"])
 @public
+@by_pin
 def set_locale() -> Any:
     """Switch between Chinese and English, for good if signed in."""
     locale = request.form.get("locale", "")
@@ -233,6 +236,51 @@ def pin_off() -> Any:
         pins.remove_pin(g.actor.id)
     flash(_("Your PIN is gone."), "good")
     return redirect(url_for("auth.account"), 303)
+
+
+@auth.route("/account/colleague", methods=["GET", "POST"])
+@limiter.limit(SIGN_IN_LIMIT, methods=["POST"])
+def colleague() -> Any:
+    """Let a colleague work on this shared device: who, and their PIN."""
+    require(shared.SHARE, g.unit.id)
+    following = local_path(request.values.get("next"), "")
+    errors: dict[str, Any] = {}
+    if request.method == "POST":
+        errors = _try_colleague()
+        if not errors:
+            return redirect(following or home(), 303)
+    people = shared.colleagues(g.unit.id, g.actor.id)
+    page = render_template(
+        "auth/colleague.html",
+        errors=errors,
+        people=people,
+        following=following,
+        chosen=read_id(request.form.get("user")),
+    )
+    return page, 422 if errors else 200
+
+
+def _try_colleague() -> dict[str, Any]:
+    form = request.form
+    try:
+        working = shared.begin(g.actor, g.unit.id, read_id(form.get("user")), form.get("pin", ""), _address())
+    except InvalidData as bad:
+        return bad.errors
+    except sign_in.SignInLocked as locked:
+        return {"pin": [locked.message]}
+    browser[WORKING] = working.kept()
+    return {}
+
+
+@auth.route("/account/colleague/done", methods=["POST"])
+def colleague_done() -> Any:
+    """Say that one is done on this shared device."""
+    browser.pop(WORKING, None)
+    if g.working is not None:
+        shared.end(g.actor, g.working)
+    if not may(shared.SHARE, g.unit.id):
+        return redirect(home(), 303)
+    return redirect(url_for("auth.colleague", next=local_path(request.form.get("back"), "") or None), 303)
 
 
 @auth.route("/account/one-time-codes", methods=["GET", "POST"])

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
-from flask import Flask, current_app, g, has_request_context, redirect, request, url_for
+from flask import Flask, current_app, flash, g, has_request_context, redirect, request, url_for
 from flask import session as browser
+from flask_babel import gettext as _
 from flask_login import LoginManager, current_user
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
@@ -22,12 +24,14 @@ from core.kernel.i18n import current_locale
 from core.units.facts import know
 from core.units.switches import enabled_plugins
 from core.users import actor as actors
+from core.users import shared
 from core.users.actor import Actor, UnitRow
 from core.users.models import UserSession
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # How often a browser's "last seen" is written; a shorter time would only make writes.
 SEEN_EVERY = timedelta(minutes=5)
+WORKING = "working"  # where the browser's session keeps who works on a shared device
 V = TypeVar("V", bound=Callable[..., Any])
 
 
@@ -89,43 +93,89 @@ def _leave(_error: BaseException | None) -> None:
 def _enter() -> Any:
     g.actor = None
     g.unit = None
+    g.device = None
+    g.working = None
     if request.endpoint is None or _is_static(request.endpoint):
         return None
     view = current_app.view_functions[request.endpoint]
     if getattr(view, "skip_context", False):
         return None
-    _identify()
+    _identify(getattr(view, "is_by_pin", False))
     if getattr(view, "is_public", False):
         return None
     if g.actor is None:
         return cast(Any, current_app).login_manager.unauthorized()
-    return None if getattr(view, "is_standing", False) else _stop_unfinished(g.actor)
+    if getattr(view, "is_by_pin", False) and g.device is None and WORKING in browser:
+        return _ask_again()  # somebody worked here and may not any more: it does not go on as the device itself
+    return None if getattr(view, "is_standing", False) else _stop_unfinished(g.device or g.actor)
 
 
 def _is_static(endpoint: str) -> bool:
     return endpoint == "static" or endpoint.endswith(".static")
 
 
-def _identify() -> None:
-    """Set actor, scope and unit. A writing request lets go of this read, so as not to hold SQLite's write lock."""
+def _identify(by_pin: bool) -> None:
+    """Set actor, scope and unit. ``by_pin``: who works on a shared device acts, not its account.
+
+    A writing request lets go of this read, so as not to hold SQLite's write lock.
+    """
     writing = access_mode.get() != "read"
     access_mode.set("read")
     try:
         if current_user.is_authenticated:
-            enter_as(cast(Any, current_user)._get_current_object(), browser.get("unit_id"))
+            _enter_signed_in(cast(Any, current_user)._get_current_object(), by_pin)
         if writing:
             release()
     finally:
         access_mode.set("write" if writing else "read")
     if g.actor is not None:
-        _mark_seen(g.actor)
+        _mark_seen(g.device or g.actor)
 
 
-def enter_as(actor: Actor, wanted_unit: object = None) -> None:
+def _enter_signed_in(actor: Actor, by_pin: bool) -> None:
+    """Let the signed-in account act, or by its shared device whoever works on it now."""
+    wanted = browser.get("unit_id")
+    g.working = _working(actor, wanted)
+    person = shared.actor_of(g.working, actor, g.working.unit) if g.working and by_pin else None
+    if person is None:
+        enter_as(actor, wanted)
+        return
+    g.device = actor
+    enter_as(person, g.working.unit, via=f"device {actor.username}")
+
+
+def _working(actor: Actor, wanted: object) -> shared.Working | None:
+    """Return who works on this shared device in the present unit; each page they ask for gives them time again."""
+    working = shared.read(browser.get(WORKING))
+    unit = _choose(actor, wanted)
+    if working is None or working.is_over or unit is None or working.unit != unit.id or working.device != actor.id:
+        return None
+    if request.accept_mimetypes.best == "application/json":  # what a page asks for by itself
+        return working
+    renewed = working.renewed()
+    if renewed is not working:
+        browser[WORKING] = renewed.kept()
+    return renewed
+
+
+def _ask_again() -> Any:
+    browser.pop(WORKING, None)
+    flash(_("The time on this device is over. Nothing was saved; choose who you are once more."), "warn")
+    following = request.full_path if request.method == "GET" else local_referrer()
+    return redirect(url_for("auth.colleague", next=following or None), 303)
+
+
+def local_referrer() -> str:
+    """Return the path of the page of ours that a form was sent from, or ''."""
+    sent = urlsplit(request.referrer or "")
+    return "" if sent.netloc != request.host else sent.path
+
+
+def enter_as(actor: Actor, wanted_unit: object = None, via: str = "") -> None:
     """Make ``actor`` the one who acts in this application context, in the wanted unit or their usual one."""
     g.actor = actor
     address = request.remote_addr or "" if has_request_context() else ""
-    set_scope(actor.scope(address=address))
+    set_scope(actor.scope(address=address, via=via))
     chosen = _choose(actor, wanted_unit)
     if chosen is None:
         g.unit = None
@@ -189,4 +239,5 @@ def choose_unit(raw_id: int | None) -> UnitRow:
     if row is None or not row.active:
         raise NotFound()
     browser["unit_id"] = row.id
+    browser.pop(WORKING, None)  # who worked by PIN did so in the unit before
     return cast(UnitRow, row)
