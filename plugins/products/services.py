@@ -37,24 +37,30 @@ from .history import first_deliveries, part_names, parts_in, parts_of, replace_i
 from .models import Batch, Category, Flag, Item, ItemPart, KeyPart, Model, ProductRecord
 from .product_file import deliver_item
 from .rights import EDIT, IMPORT, VIEW
-from .shipping import require_shipping
+from .shipping import hold_batch, lock_batches, on_batch_stopped, release_batch, require_shipping
 
 # What other plugins may use as well as everything below.
 __all__ = [
     "EDIT",
     "IMPORT",
     "VIEW",
+    "Batch",
     "Item",
     "ItemPart",
+    "Model",
     "class_number",
     "competitor_numbers",
     "counted_by",
     "deliver_item",
     "first_deliveries",
+    "hold_batch",
     "is_competitor",
+    "lock_batches",
+    "on_batch_stopped",
     "part_names",
     "parts_in",
     "parts_of",
+    "release_batch",
     "replace_item",
     "require_shipping",
     "sold_class_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -38,6 +38,8 @@ SHIP, ACCEPT = "products.ship", "products.accept"  # the steps of the gate rules
 FINAL = "final"
 SEAL_CLAUSE = "R09-5.2.4c"
 SHOWN = 20
+# Other plugins that keep goods of batches are told, in the same transaction, when a batch is stopped or let go.
+_followers: list[Callable[[Batch], None]] = []
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,7 @@ def hold_batch(batch: Batch, reason: str) -> Batch:
         raise Refused([Refusal("products.held", _l("This batch is stopped already"))])
     batch.held_at, batch.hold_reason, batch.sealed_at = clock.now(), reason, None
     session().flush()
+    _tell(batch)
     return batch
 
 
@@ -216,7 +219,31 @@ def release_batch(batch: Batch, reason: str) -> Batch:
     batch.held_at = batch.sealed_at = None
     batch.hold_reason = reason
     session().flush()
+    _tell(batch)
     return batch
+
+
+def on_batch_stopped(follow: Callable[[Batch], None]) -> None:
+    """Let another plugin's service follow when a batch is stopped or let go; ``batch.held_at`` tells which.
+
+    It is called in the same transaction, the batch locked, and sees to it itself that its plugin is switched on.
+    """
+    if follow not in _followers:
+        _followers.append(follow)
+
+
+def _tell(batch: Batch) -> None:
+    for follow in _followers:
+        follow(batch)
+
+
+def lock_batches(ids: Iterable[int]) -> dict[int, Batch]:
+    """Lock batches in the order of their ids and return them by id: none is stopped before the transaction ends."""
+    keys = sorted(set(ids))
+    if not keys:
+        return {}
+    wanted = select(Batch).where(Batch.id.in_(keys)).order_by(Batch.id).with_for_update()
+    return {one.id: one for one in session().scalars(wanted.execution_options(populate_existing=True))}
 
 
 def lock_row(row: Any) -> None:
