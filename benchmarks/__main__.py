@@ -15,6 +15,7 @@ from . import (
     clocks,
     compliance,
     documents,
+    hotel,
     lists,
     notices,
     obligations,
@@ -44,10 +45,11 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=2000, help="messages of the outbox")
     parser.add_argument("--settled", type=int, default=100_000, help="lines of a month that is settled")
     parser.add_argument("--tools", type=int, default=100_000, help="tools, each of which changed hands ten times")
-    parser.add_argument("--small", action="store_true", help="tools: a hundredth of that only")
+    parser.add_argument("--inspections", type=int, default=200_000, help="inspections of a hotel's year")
+    parser.add_argument("--small", action="store_true", help="tools, hotel: a hundredth of that only")
     parser.add_argument(
         "--only",
-        default="create,api,lists,import,export,start,hooks,clocks,steps,obligations,compliance,replay,notices,documents,outbox,warranty,quoting,agents,tools",
+        default="create,api,lists,import,export,start,hooks,clocks,steps,obligations,compliance,replay,notices,documents,outbox,warranty,quoting,agents,tools,hotel",
     )
     args = parser.parse_args()
     parts = set(args.only.split(","))
@@ -134,6 +136,10 @@ def run(kind: str, args: argparse.Namespace, parts: set[str]) -> None:
         for size in (args.tools // 100,) if args.small else (args.tools // 100, args.tools):
             with scene(kind) as place:
                 show(list(tools.measure(place, size)))
+    if "hotel" in parts:
+        for size in (args.inspections // 100,) if args.small else (args.inspections // 100, args.inspections):
+            with scene(kind) as place:
+                show(list(hotel.measure(place, size)))
     if "replay" in parts:
         with scene(kind) as place:
             seconds, raw, grown = replay.measure(place, args.replayed)

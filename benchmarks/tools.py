@@ -43,20 +43,20 @@ def measure(place: Scene, tools: int) -> Iterator[Row]:
     fill(place, tools)
     client = signed_in(place)
     name = f"{tools * SPELLS:,} spells"
-    raw_balance = _best(
+    raw_balance = best(
         place, lambda: _raw(place, "SELECT count(*) FROM tools_custody WHERE party_id = :party AND ends_at IS NULL")
     )
-    yield f"a person's balance, {name}", _best(place, lambda: _balance(place)), raw_balance, "ms"
-    raw_card = _best(place, lambda: _raw(place, _CARD))
-    yield f"a person's card, {name}", _best(place, lambda: _page(client, CARD.format(FIRST_USER))), raw_card, "ms"
-    raw_first = _best(place, lambda: _raw(place, _LEDGER))
-    yield f"first page of the ledger, {name}", _best(place, lambda: _page(client, LEDGER)), raw_first, "ms"
-    raw_tools = _best(place, lambda: _raw(place, _TOOLS))
-    yield f"first page of tools, {name}", _best(place, lambda: _page(client, TOOLS)), raw_tools, "ms"
+    yield f"a person's balance, {name}", best(place, lambda: _balance(place)), raw_balance, "ms"
+    raw_card = best(place, lambda: _raw(place, _CARD))
+    yield f"a person's card, {name}", best(place, lambda: page(client, CARD.format(FIRST_USER))), raw_card, "ms"
+    raw_first = best(place, lambda: _raw(place, _LEDGER))
+    yield f"first page of the ledger, {name}", best(place, lambda: page(client, LEDGER)), raw_first, "ms"
+    raw_tools = best(place, lambda: _raw(place, _TOOLS))
+    yield f"first page of tools, {name}", best(place, lambda: page(client, TOOLS)), raw_tools, "ms"
     held = f"{TOOLS}?f_holder=师傅{tools // 2 // EACH - 1}"
-    yield f"tools of one person, {name}", _best(place, lambda: _page(client, held)), raw_card, "ms"
+    yield f"tools of one person, {name}", best(place, lambda: page(client, held)), raw_card, "ms"
     deep, pages = _deep(client)
-    yield f"page {pages} of the ledger, {name}", _best(place, lambda: _page(client, deep)), raw_first, "ms"
+    yield f"page {pages} of the ledger, {name}", best(place, lambda: page(client, deep)), raw_first, "ms"
 
 
 _CARD = (
@@ -73,7 +73,7 @@ _LEDGER = (
 )
 
 
-def _best(place: Scene, call: Callable[[], object], rounds: int = 9) -> float:
+def best(place: Scene, call: Callable[[], object], rounds: int = 9) -> float:
     """Return the least of some rounds in milliseconds: processor time on SQLite, which works in this process."""
     now = time.process_time if place.kind == "sqlite" else time.perf_counter
     call()
@@ -103,7 +103,7 @@ def _balance(place: Scene) -> None:
             raise RuntimeError("nobody holds anything")
 
 
-def _page(client: FlaskClient, path: str) -> None:
+def page(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
     if answer.status_code != 200:
         raise RuntimeError(f"{path}: {answer.status_code}")
