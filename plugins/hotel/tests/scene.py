@@ -214,8 +214,9 @@ def clauses(refused: Refused) -> set[str]:
 
 def make_house(code: str = "", *, on: tuple[str, ...] = (), off: tuple[str, ...] = (), rooms: int = 3) -> House:
     """A unit with the hotel on; clauses hold as shipped but for those named ``on`` and ``off``."""
-    office = casework.make_office(code)
-    switch_on(office.unit, "hotel")
+    with clock.frozen(MONDAY):
+        office = casework.make_office(code)
+        switch_on(office.unit, "hotel")
     house = House(office)
     house.place("主楼", "building")
     for floor in (1, 2):
