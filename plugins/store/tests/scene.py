@@ -29,6 +29,7 @@ from tests.helpers import as_system, in_scope, switch_on
 MONDAY = datetime(2026, 3, 2, 2, tzinfo=UTC)  # ten in the morning in China
 OWN_RIGHTS = frozenset(value for name, value in vars(rights).items() if name.isupper())
 ALL = casework.ALL | OWN_RIGHTS | {"products.view", "products.edit", "products.quality"}
+OPENED = datetime(2025, 1, 1, tzinfo=UTC)
 # Bar codes with a right check digit.
 BARCODES = ("6901234567892", "6923450657713", "6902083881405", "4006381333931")
 _numbers = itertools.count(1)
@@ -201,7 +202,8 @@ def make_shop(
 ) -> Shop:
     """A unit with the store on; clauses hold as shipped but for those named ``on`` and ``off``."""
     office = casework.make_office(code)
-    switch_on(office.unit, "store")
+    with clock.frozen(OPENED):
+        switch_on(office.unit, "store")
     shop = Shop(office)
     for one in on:
         shop.clause(one, **set_to.get(one, {}))
