@@ -124,7 +124,7 @@ from core.rules.kinds import (
     ServiceRule,
 )
 from core.rules.obligation_models import Obligation
-from core.rules.schedules import Wanted
+from core.rules.schedules import Wanted, period_of
 from core.rules.unit_calendars import calendar_for
 from core.tasks.leaving import open_items as open_items_of_leaver
 from core.tasks.services import open_task
@@ -277,6 +277,7 @@ __all__ = [
     "open_task",
     "penalties",
     "perform",
+    "period_of",
     "pins",
     "places",
     "publish",

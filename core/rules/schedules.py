@@ -218,6 +218,15 @@ def begin_of(anchor: date, interval: Interval, day: date) -> date:
     return nth(anchor, interval, max(0, _number_from(anchor, interval, day + timedelta(days=1)) - 1))
 
 
+def period_of(unit_id: int, clause: str, day: date) -> tuple[int, date]:
+    """Return the number and first day of the period of a recurring clause that a day lies in, as it is set now."""
+    found = effective(unit_id, clause)
+    interval = interval_of(found, "interval")
+    anchor = anchor_of(interval, first_day_of(unit_id), int(found.values.get("anchor_day") or 1))
+    number = max(0, _number_from(anchor, interval, day + timedelta(days=1)) - 1)
+    return number, nth(anchor, interval, number)
+
+
 def holds_on(unit_id: int, clause: str, day: date) -> bool:
     """Tell whether a clause is on in a unit on a day of its zone."""
     return effective(unit_id, clause, midnight(unit_id, day)).holds

@@ -113,6 +113,25 @@ ORDER_KINDS = (
     ("supply", _l("Something missing")),
     ("other", _l("Other work")),
 )
+# What a defect is about. The checklists' items have the same keys, so that the same defect is known again.
+DEFECTS = (
+    ("door", _l("Door and lock")),
+    ("window", _l("Window and curtain")),
+    ("light", _l("Light and sockets")),
+    ("aircon", _l("Air conditioning")),
+    ("water", _l("Water, basin and shower")),
+    ("toilet", _l("Toilet and drain")),
+    ("tv", _l("Television and telephone")),
+    ("network", _l("Network")),
+    ("furniture", _l("Bed and furniture")),
+    ("appliance", _l("Kettle, fridge and other devices")),
+    ("fire", _l("Smoke detector, sprinkler, escape plan")),
+    ("wall", _l("Wall, floor and ceiling")),
+    ("clean", _l("Cleanliness")),
+    ("linen", _l("Linen and towels")),
+    ("supplies", _l("Supplies")),
+    ("other", _l("Something else")),
+)
 OPEN, ASSIGNED, CHECKED_STATE, CLOSED = "open", "assigned", "checked", "closed"
 ORDER_STATES = (
     (OPEN, _l("Order open")),
