@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.sdk import Base, BigId, Place, Record, UnitScoped, UtcDateTime
+from plugins.products import services as _products
 
 from . import values
 
@@ -74,6 +75,7 @@ class Product(UnitScoped, Base):
     active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
 
+    model: Mapped[_products.Model] = relationship(lambda: _products.Model, lazy="raise_on_sql")
     __mapper_args__ = {"version_id_col": version}
 
 
@@ -341,6 +343,7 @@ class Lot(UnitScoped, Base):
         Index("ix_store_lot_batch", "batch_id", "id"),
         Index("ix_store_lot_model", "unit_id", "model_id", "state", "last_day", "id"),
         Index("ix_store_lot_shelf", "unit_id", "state", "last_day", "id"),
+        Index("ix_store_lot_number", "unit_id", "number", "id"),
         Index("ix_store_lot_supplier", "supplier_id", "id"),
         Index("ix_store_lot_place", "place_id", "id"),
         CheckConstraint("stock >= 0", name="stock"),
@@ -458,6 +461,7 @@ class Removal(UnitScoped, Base):
     __table_args__ = (
         ForeignKeyConstraint(*_DETAIL),
         Index("uq_store_removal_open", "lot_id", "reason", unique=True, **_only("ended_at IS NULL")),
+        Index("ix_store_removal_lot", "lot_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
