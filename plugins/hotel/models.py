@@ -375,6 +375,7 @@ class Meeting(UnitScoped, Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     place_id: Mapped[int] = mapped_column(ForeignKey("core_place.id"))
+    booked_at: Mapped[datetime] = mapped_column(UtcDateTime)  # when its time was set, last
     starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
     people: Mapped[int] = mapped_column(default=1)
