@@ -32,6 +32,7 @@ from core.kernel.settings import ROOT, Settings, engine_options, load_settings
 from core.mail import erasing as _mails_erased  # noqa: F401 - says what is erased with a customer
 from core.mail import fetching, outgoing
 from core.notices import wiring as notices
+from core.places.importing import PlaceImporter
 from core.records import switching
 from core.records.types import record_type, register_extensions, register_type
 from core.reports import own as own_reports
@@ -59,7 +60,7 @@ def create_app(overrides: dict[str, Any] | None = None) -> Flask:
     models.load()
     configure_mappers()
     _declare(app, installed)
-    importing.register(app, [CustomerImporter(), history.ServiceLogImporter()])
+    importing.register(app, [CustomerImporter(), history.ServiceLogImporter(), PlaceImporter()])
     for plugin, one in installed.registry.ask_once("importers"):
         importing.register(app, [one], plugin)
     app.extensions["search_sources"] = installed.registry.ask_once("search_sources")

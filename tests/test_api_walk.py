@@ -15,6 +15,7 @@ from core.api import EXTENSION
 from core.api.operations import Operation
 from core.customers.models import Customer
 from core.kernel.clock import now
+from core.places.models import Place
 from core.records.models import Record
 from core.rules.charge_models import Charge
 from core.users.models import ApiToken
@@ -36,6 +37,7 @@ COLLECTIONS = {
     "cover": Item,
     "tariffs": Tariff,
     "part-prices": PartPrice,
+    "places": Place,
     "quotes": Quote,
     "receipts": Receipt,
     "invoices": Invoice,

@@ -387,6 +387,7 @@ def _by_screens(client: FlaskClient) -> None:
     sent = {
         "/admin/cases/new": {**INTAKE, "description": f"{MARK}不热", "customer_name": f"{MARK}公司"},
         "/admin/customers/new/": {"name": f"{MARK}张三", "kind": "person", "phone": "13900001111"},
+        "/admin/places/new/": {"code": "R-1", "kind": "room", "name": f"{MARK}间"},
         "/admin/stages/new/": {"place": "case:registered", "label": f"{MARK}等货", "active": "y"},
     }
     for address, form in sent.items():

@@ -61,7 +61,6 @@ SUBJECTS = {
     "core_user_position": _l("Position of a user"),
     "core_position": _l("Position"),
     "core_unit": _l("Unit"),
-    "core_place": _l("Place"),
     "core_unit_plugin": _l("Plugin switch"),
     "core_setting": _l("Setting"),
     "core_stage": _l("Stage"),

@@ -38,8 +38,9 @@ class _Collection:
         self.resource = resource
         self.shape: Shape = {"id": "integer", **{name: f"{kind}?" for name, kind in resource.read.items()}}
         name = resource.path.replace("-", "_")
-        self.name = f"{resource.plugin}_{name}"
-        self.path = f"/{resource.plugin}/{resource.path}"
+        # A collection of the core has no plugin: it is there in every unit.
+        self.name = f"{resource.plugin}_{name}".lstrip("_")
+        self.path = f"/{resource.plugin}/{resource.path}".replace("//", "/")
         self.filters = tuple(_filter(name, column) for name, column in resource.filters.items())
         model: Any = resource.model
         self.order = Order(self.name, (model.id,))
@@ -166,11 +167,13 @@ class _Collection:
 
     def _units(self) -> frozenset[int]:
         """Return the units of the scope in which the plugin is on."""
+        if not self.resource.plugin:
+            return frozenset(units_where(self.resource.permission))
         on = select(UnitPlugin.unit_id).where(UnitPlugin.plugin == self.resource.plugin, UnitPlugin.enabled)
         return frozenset(unit for unit in session().scalars(on) if unit in current_scope().read)
 
     def _on(self, unit_id: int) -> None:
-        if self.resource.plugin not in enabled_plugins(unit_id):
+        if self.resource.plugin and self.resource.plugin not in enabled_plugins(unit_id):
             raise NotFound()
 
     def _one(self, key: object) -> Any:

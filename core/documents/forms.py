@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
@@ -20,6 +21,8 @@ from core.kernel.errors import NotFound
 from core.kernel.extensions import PrintForm
 from core.kernel.fields import Choices, label_of
 from core.kernel.money_words import rmb
+from core.places import services as places
+from core.places.models import KINDS, Place
 from core.records.engine import detail_of
 from core.records.models import Fact, Record
 from core.records.types import known_states, words_of
@@ -33,6 +36,7 @@ from .services import CUSTOMER, PRINT
 # What the customer saw of the work, in the words of the timeline.
 VISIT = ("responded", "contacted", "departed", "arrived", "started", "solved", "result_sent", "confirmed")
 MOST_FACTS, MOST_CASES = 40, 30
+PLACE = "place"
 
 
 def case_record(record: Record) -> dict[str, Any]:
@@ -156,6 +160,21 @@ def _all(statement: Any) -> list[Record]:
     return list(session().scalars(statement))
 
 
+def place_label(place: Place) -> dict[str, Any]:
+    """Return what stands on the label of a place: its code, what it is, its name and what it lies in."""
+    around = places.around(place)
+    name = places.name_of(place)
+    lines = [name] if name != place.code else []
+    if around:
+        lines.append(places.BETWEEN.join(places.name_of(one) for one in around))
+    return {
+        "number": place.code,
+        "kind": str(label_of(KINDS, place.kind)),
+        "lines": lines,
+        "url": url_for("places.details_view", id=place.id),
+    }
+
+
 def core_forms() -> list[PrintForm]:
     """Return the forms of this module."""
     return [
@@ -175,5 +194,15 @@ def core_forms() -> list[PrintForm]:
             template="customer_file.typ",
             data=customer_file,
             permission="customer.pii",
+        ),
+        PrintForm(
+            code=PLACE,
+            title=_l("Label of a place: code, name, QR"),
+            subject=PLACE,
+            template="",
+            data=place_label,
+            permission=places.VIEW,
+            label=True,
+            find=places.get_place,
         ),
     ]

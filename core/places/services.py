@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -133,7 +133,7 @@ def change_place(place: Place, raw: Mapping[str, Any], version: int | None = Non
     if version is not None and place.version != version:
         raise Conflict()
     given, errors = _read([one for one in FIELDS if one.name in raw], raw)
-    parent = _read_parent(place.unit_id, raw, errors) if "parent" in raw else None
+    parent = _read_parent(place.unit_id, raw, errors, place.parent_id) if "parent" in raw else None
     moves = "parent" in raw and "parent" not in errors and _id_of(parent) != place.parent_id
     if moves:
         _check_move(place, parent, errors)
@@ -270,7 +270,10 @@ def _read(fields: Collection[Field], raw: Mapping[str, Any]) -> tuple[dict[str, 
         return clean(rest, raw), dict(bad.errors)
 
 
-def _read_parent(unit_id: int, raw: Mapping[str, Any], errors: dict[str, Any]) -> Place | None:
+def _read_parent(
+    unit_id: int, raw: Mapping[str, Any], errors: dict[str, Any], held: int | None = None
+) -> Place | None:
+    """Return the place around; ``held`` is the one it lies in already, to which nothing can be objected."""
     given = raw.get(PARENT.name)
     if given is None or (isinstance(given, str) and not given.strip()):
         return None
@@ -283,6 +286,8 @@ def _read_parent(unit_id: int, raw: Mapping[str, Any], errors: dict[str, Any]) -
     )
     if found is None:
         errors["parent"] = _l("There is no place of this code")
+    elif found.id == held:
+        return found
     elif not found.active:
         errors["parent"] = _l("This place is closed")
     elif found.depth + 1 >= DEEPEST:
@@ -395,18 +400,30 @@ def full_name(place: Place) -> str:
     return BETWEEN.join(name_of(one) for one in (*around(place), place))
 
 
+def full_names_of(rows: Iterable[Place]) -> dict[int, str]:
+    """Return the full names of places by id, in one statement."""
+    held = {one.id: one for one in rows}
+    missing = {part for one in held.values() for part in _ids(one)} - set(held)
+    known = dict(held)
+    if missing:
+        known |= {one.id: one for one in session().scalars(select(Place).where(Place.id.in_(missing)))}
+    return {key: _joined(one, known) for key, one in held.items()}
+
+
 def full_names(unit_id: int, ids: Iterable[int | None]) -> dict[int, str]:
     """Return the full names of places of a unit by id, in two statements for however many."""
     wanted = {one for one in ids if one is not None}
     if not wanted:
         return {}
-    mine = select(Place).where(Place.unit_id == unit_id)
-    found = {one.id: one for one in session().scalars(mine.where(Place.id.in_(wanted)))}
-    missing = {part for one in found.values() for part in _ids(one)} - set(found)
-    known = dict(found)
-    if missing:
-        known |= {one.id: one for one in session().scalars(mine.where(Place.id.in_(missing)))}
-    return {key: _joined(one, known) for key, one in found.items()}
+    return full_names_of(session().scalars(select(Place).where(Place.unit_id == unit_id, Place.id.in_(wanted))))
+
+
+def find(units: Collection[int], text: str, limit: int) -> list[Place]:
+    """Return places of some units found by words of their code and names; a whole code comes first."""
+    ids = [one.entity_id for one in search.search(frozenset(units), SEARCH_KIND, text, limit)]
+    wanted = or_(Place.id.in_(ids), and_(Place.unit_id.in_(units), Place.code == tidy_code(text)))
+    found = session().scalars(select(Place).where(wanted)).all()
+    return sorted(found, key=lambda one: (one.code != tidy_code(text), -one.id))[:limit]
 
 
 def _joined(place: Place, known: Mapping[int, Place]) -> str:

@@ -19,6 +19,7 @@ from core.kernel import search
 from core.kernel.database import session
 from core.kernel.extensions import AdminEntry, Hit, SearchSource
 from core.kernel.fields import normalise
+from core.places import services as places
 from core.records.models import Record
 from core.records.types import record_types
 from core.users.permissions import units_where
@@ -73,6 +74,7 @@ def find(text: str, limit: int) -> list[Group]:
     core = (
         ("case.view", _l("Cases"), _cases),
         ("customer.view", _l("Customers"), _customers),
+        (places.VIEW, _l("Places"), _places),
     )
     groups = [Group(label, ask(permission, text, limit)) for permission, label, ask in core if may_here(permission)]
     return [*groups, *(_ask_plugin(source, text, limit) for source in _sources())]
@@ -84,6 +86,12 @@ def _customers(permission: str, text: str, limit: int) -> list[Hit]:
         Hit(c["name"], "  ".join(filter(None, (c["number"], c["phone"], c["address"]))), _customer(c["id"]))
         for c in found
     ]
+
+
+def _places(permission: str, text: str, limit: int) -> list[Hit]:
+    found = places.find(units_where(permission), text, limit)
+    names = places.full_names_of(found)
+    return [Hit(one.code, names[one.id], url_for("places.details_view", id=one.id)) for one in found]
 
 
 def numbered(text: str) -> int | None:
