@@ -307,7 +307,7 @@ def hold(lot_id: int, quantity: int) -> Lot:
     """
     lot, pieces = lock_lot(lot_id), _pieces(quantity)
     if pieces > lot.stock - lot.held:
-        raise InvalidData({"quantity": _too_many(lot.stock - lot.held)})
+        raise InvalidData({"quantity": too_many(lot.stock - lot.held)})
     lot.held += pieces
     session().flush()
     return lot
@@ -321,8 +321,18 @@ def release(lot_id: int, quantity: int) -> Lot:
     """
     lot, pieces = lock_lot(lot_id), _pieces(quantity)
     if pieces > lot.held:
-        raise InvalidData({"quantity": _too_many(lot.held)})
+        raise InvalidData({"quantity": too_many(lot.held)})
     lot.held -= pieces
+    session().flush()
+    return lot
+
+
+def take_off(lot_id: int) -> Lot:
+    """Take a lot off the shelf that stays in stock; it can be put on sale again."""
+    lot = lock_lot(lot_id)
+    lot.on_sale_at = None
+    if lot.state == ON_SALE:
+        lot.state = ACCEPTED
     session().flush()
     return lot
 
@@ -339,7 +349,7 @@ def write_off(
     lot, pieces = rows[lot_id], _pieces(quantity)
     there = lot.held if held else lot.stock - lot.held
     if pieces > there:
-        raise InvalidData({"quantity": _too_many(there)})
+        raise InvalidData({"quantity": too_many(there)})
     if held:
         lot.held -= pieces
     made = _write(lot, kind, -pieces, record_id=record_id)
@@ -445,5 +455,6 @@ def _pieces(quantity: int) -> int:
     return quantity
 
 
-def _too_many(there: int) -> Any:
+def too_many(there: int) -> Any:
+    """Return the words for more pieces than there are."""
     return _l("There are only %(number)s", number=there)

@@ -8,9 +8,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
-from core.sdk import Refusal, Refused, local_day, require_clause, session
+from core.sdk import Refusal, Refused, holds, local_day, require_clause, session
 from plugins.products import services as products
 
 from . import goods, releases, values
@@ -18,6 +19,7 @@ from .models import Lot, Price
 
 # The steps of the gate rules: pieces go out; a batch is put on the shelf.
 SELL, SHELF = "store.sell", "store.put_on_sale"
+STOP_CLAUSE = "R09-5.2.4c"
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,22 @@ def prices_on(unit_id: int, model_ids: Iterable[int], day: date) -> dict[int, De
 
 
 def against(step: str, standing: Standing) -> list[Refusal]:
-    """Return every reason of a clause against a step (``SELL``, ``SHELF``); writes nothing."""
+    """Return every reason of a clause against a step (``SELL``, ``SHELF``); writes nothing.
+
+    That nothing of a stopped batch leaves is a clause of the product file (R09-5.2.4c).
+    """
+    found: list[Refusal] = []
+    if standing.held_on is not None and holds(standing.lot.unit_id, STOP_CLAUSE):
+        text = _l(
+            "%(goods)s, batch %(batch)s is stopped since %(day)s: %(reason)s",
+            goods=standing.name,
+            batch=standing.batch,
+            day=standing.held_on,
+            reason=standing.hold_reason,
+        )
+        found.append(Refusal("stopped", text, STOP_CLAUSE))
     try:
         require_clause(step, standing.lot.unit_id, standing)
     except Refused as bad:
-        return list(bad.refusals)
-    return []
+        found += bad.refusals
+    return found

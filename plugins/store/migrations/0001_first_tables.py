@@ -331,6 +331,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_store_lot_place', ['place_id', 'id'], unique=False)
         batch_op.create_index(batch_op.f('ix_store_lot_receiving_id'), ['receiving_id'], unique=False)
         batch_op.create_index('ix_store_lot_shelf', ['unit_id', 'state', 'last_day', 'id'], unique=False)
+        batch_op.create_index('ix_store_lot_number', ['unit_id', 'number', 'id'], unique=False)
         batch_op.create_index('ix_store_lot_supplier', ['supplier_id', 'id'], unique=False)
 
     op.create_table('store_count_line',
@@ -444,6 +445,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_store_removal'))
     )
     with op.batch_alter_table('store_removal', schema=None) as batch_op:
+        batch_op.create_index('ix_store_removal_lot', ['lot_id', 'id'], unique=False)
         batch_op.create_index('uq_store_removal_open', ['lot_id', 'reason'], unique=True, sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
 
     op.create_table('store_objection',
@@ -482,6 +484,7 @@ def downgrade() -> None:
     op.drop_table('store_objection')
     with op.batch_alter_table('store_removal', schema=None) as batch_op:
         batch_op.drop_index('uq_store_removal_open', sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
+        batch_op.drop_index('ix_store_removal_lot')
 
     op.drop_table('store_removal')
     with op.batch_alter_table('store_receiving_line', schema=None) as batch_op:
@@ -505,6 +508,7 @@ def downgrade() -> None:
     op.drop_table('store_count_line')
     with op.batch_alter_table('store_lot', schema=None) as batch_op:
         batch_op.drop_index('ix_store_lot_supplier')
+        batch_op.drop_index('ix_store_lot_number')
         batch_op.drop_index('ix_store_lot_shelf')
         batch_op.drop_index(batch_op.f('ix_store_lot_receiving_id'))
         batch_op.drop_index('ix_store_lot_place')
