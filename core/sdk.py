@@ -10,7 +10,7 @@ from core.customers.services import on_erase as on_customer_erased
 from core.customers.services import summary as customer_summary
 from core.documents import scan
 from core.documents import services as documents
-from core.documents.labels import label_uid
+from core.documents.labels import full_address, label_uid
 from core.documents.typeset import qr_svg
 from core.inspections import services as inspections
 from core.inspections.models import Checklist, Finding, Inspection
@@ -255,6 +255,7 @@ __all__ = [
     "exporting",
     "fetch",
     "fetch_visible",
+    "full_address",
     "file_path",
     "holds",
     "inspections",

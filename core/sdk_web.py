@@ -20,6 +20,7 @@ from core.admin.views import Gated, ListScreen, Screen, UnitModelView, check_ver
 from core.kernel.extensions import AdminEntry
 from core.kernel.switches import is_enabled
 from core.users.shared import by_pin
+from core.web.open_pages import Limits, open_page
 
 __all__ = [
     "AdminEntry",
@@ -27,6 +28,7 @@ __all__ = [
     "FieldsForm",
     "Filter",
     "Gated",
+    "Limits",
     "ListColumn",
     "ListContext",
     "ListScreen",
@@ -45,6 +47,7 @@ __all__ = [
     "is_enabled",
     "label_action",
     "may_here",
+    "open_page",
     "page_url",
     "state_badge",
     "went_through",

@@ -123,6 +123,12 @@ def link(code: str, base: str) -> str:
     return f"{(settings.base_url or base).rstrip('/')}/q/{code}"
 
 
+def full_address(path: str, base: str = "") -> str:
+    """Return the full address of a path of this site, as it stands in a QR; ``base`` as for ``link``."""
+    settings: Settings = current_app.extensions["settings"]
+    return f"{(settings.base_url or base).rstrip('/')}{path}"
+
+
 @dataclass(frozen=True)
 class Target:
     """Where a code leads: to a record, or to the page (a path of this site) of a plugin's thing."""
@@ -279,7 +285,7 @@ def _labels(form: PrintForm, found: Sequence[Any], base: str) -> Iterator[dict[s
             "kind": str(told.get("kind", "")),
             "lines": [str(line) for line in told.get("lines", ())][:MOST_LINES],
             "unit": names.get(one.unit_id, ""),
-            "qr": qr_svg(link(code, base)),
+            "qr": qr_svg(full_address(told["open"], base) if told.get("open") else link(code, base)),
             "hint": hint,
         }
 

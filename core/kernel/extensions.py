@@ -124,7 +124,8 @@ class PrintForm:
     looks the thing up by id inside the scope. ``data(thing)`` answers plain JSON, the only thing the template sees
     beside the frame (company, number, seal, QR, language). ``seal``: the kind of seal it gets, or ''. ``label``: a
     small sticker, printed many to a sheet and not archived: its ``data`` answers ``number``, ``kind``, up to three
-    ``lines`` and ``url``, the page its QR leads to; ``template`` '' is the house's drawing. ``files(data)`` answers
+    ``lines`` and ``url``, the page its QR leads to (``open``: a path that needs no signing in, which the QR then
+    leads to directly); ``template`` '' is the house's drawing. ``files(data)`` answers
     pictures and PDFs by name, which the template finds under ``/files/``.
     """
 

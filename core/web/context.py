@@ -100,6 +100,10 @@ def _enter() -> Any:
     view = current_app.view_functions[request.endpoint]
     if getattr(view, "skip_context", False):
         return None
+    opens = getattr(view, "opens", None)
+    if opens is not None:  # a page for whoever holds a code (``open_pages``)
+        opens()
+        return None
     _identify(getattr(view, "is_by_pin", False))
     if getattr(view, "is_public", False):
         return None

@@ -183,7 +183,7 @@ def category_of(place: Place) -> str:
     """Return the category of a place: its own, else that of the nearest one around it the hotel knows."""
     line = [int(one) for one in place.path.split("/") if one]
     known = select(HotelPlace.place_id, HotelPlace.category).where(HotelPlace.place_id.in_(line))
-    found: dict[int, str] = dict(session().execute(known).tuples())
+    found = {one.place_id: one.category for one in session().execute(known)}
     return next((found[one] for one in reversed(line) if one in found), values.OTHER)
 
 

@@ -13,6 +13,13 @@ from plugins.hotel import orders, values
 from plugins.hotel.models import Order
 from plugins.hotel.tests.scene import House, clauses, codes, make_house
 
+HOLDING = ("R06-2", "R06-7b", "R06-11", "R06-18")
+
+
+def make(**given: Any) -> House:
+    """A house where the regulation's clauses about orders and complaints hold, too."""
+    return make_house(on=HOLDING, **given)
+
 
 def register(house: House, room: str = "0101", user: User | None = None, **given: Any) -> int:
     """Register an order as somebody (default: the desk); return its id."""
@@ -37,7 +44,7 @@ def repaired(house: House, key: int, engineer: User) -> None:
     ("severity", "state"), [(values.SAFETY, "OOO"), (values.FUNCTION, "OOO"), (values.MINOR, "VC")]
 )
 def test_a_defect_of_safety_or_use_blocks_the_room(app: object, severity: str, state: str) -> None:
-    house = make_house()
+    house = make()
     key = register(house, severity=severity)
     assert house.room_state("0101") == state
     assert ("blocked" in house.facts(key)) is (state == "OOO")
@@ -45,14 +52,14 @@ def test_a_defect_of_safety_or_use_blocks_the_room(app: object, severity: str, s
 
 @pytest.mark.clause("R06-7b")
 def test_the_unit_may_say_that_nothing_blocks(app: object) -> None:
-    house = make_house()
+    house = make()
     house.clause("R06-7b", blocks=False)
     register(house, severity=values.SAFETY)
     assert house.room_state("0101") == "VC"
 
 
 def test_a_restaurant_is_not_blocked_and_what_wants_no_repair_blocks_nothing(app: object) -> None:
-    house = make_house()
+    house = make()
     register(house, "西餐厅", severity=values.SAFETY)
     register(house, severity=values.SAFETY, kind="cleaning")
     assert house.room_state("0101") == "VC"
@@ -60,7 +67,7 @@ def test_a_restaurant_is_not_blocked_and_what_wants_no_repair_blocks_nothing(app
 
 @pytest.mark.clause("R06-7b", "JD-10")
 def test_a_room_is_free_once_somebody_else_has_checked(app: object) -> None:
-    house = make_house()
+    house = make()
     engineer, head = house.staff("hotel_engineering"), house.staff("dept_manager")
     key = register(house, severity=values.FUNCTION)
     repaired(house, key, engineer)
@@ -74,7 +81,7 @@ def test_a_room_is_free_once_somebody_else_has_checked(app: object) -> None:
 
 @pytest.mark.clause("JD-10")
 def test_who_repaired_neither_checks_nor_frees_the_room(app: object) -> None:
-    house = make_house()
+    house = make()
     key = register(house, severity=values.FUNCTION)
     repaired(house, key, house.desk)
     for step, given in (("check", {}), ("unblock", {"reason": "没事"})):
@@ -87,7 +94,7 @@ def test_who_repaired_neither_checks_nor_frees_the_room(app: object) -> None:
 
 
 def test_a_room_with_two_defects_waits_for_both(app: object) -> None:
-    house = make_house()
+    house = make()
     engineer, head = house.staff("hotel_engineering"), house.staff("dept_manager")
     keys = [register(house, severity=values.FUNCTION) for _ in range(2)]
     assert house.one_room("0101").blocks == 2
@@ -98,7 +105,7 @@ def test_a_room_with_two_defects_waits_for_both(app: object) -> None:
 
 
 def test_what_is_not_in_order_goes_back_and_the_room_stays_blocked(app: object) -> None:
-    house = make_house()
+    house = make()
     engineer, head = house.staff("hotel_engineering"), house.staff("dept_manager")
     key = register(house, severity=values.FUNCTION)
     repaired(house, key, engineer)
@@ -111,7 +118,7 @@ def test_what_is_not_in_order_goes_back_and_the_room_stays_blocked(app: object) 
 
 
 def test_cancelling_and_letting_go_free_the_room(app: object) -> None:
-    house = make_house()
+    house = make()
     head = house.staff("dept_manager")
     first = register(house, severity=values.FUNCTION)
     house.do(first, "cancel", head, reason="看错房间")
@@ -126,7 +133,7 @@ def test_cancelling_and_letting_go_free_the_room(app: object) -> None:
 
 
 def test_repairs_are_for_engineering_or_for_whom_they_were_given_to(app: object) -> None:
-    house = make_house()
+    house = make()
     maid, desk = house.staff("hotel_housekeeping"), house.staff("hotel_front_desk")
     repair, cleaning = register(house), register(house, kind="cleaning")
     with pytest.raises(Refused) as refused:
@@ -140,7 +147,7 @@ def test_repairs_are_for_engineering_or_for_whom_they_were_given_to(app: object)
 
 
 def test_an_order_is_given_only_to_people_of_the_unit(app: object) -> None:
-    house, other = make_house(), make_house()
+    house, other = make(), make_house()
     key = register(house)
     with pytest.raises(Refused) as refused:
         house.do(key, "assign", None, assignee=str(other.staff("hotel_engineering").id))
@@ -149,7 +156,7 @@ def test_an_order_is_given_only_to_people_of_the_unit(app: object) -> None:
 
 @pytest.mark.clause("R06-2")
 def test_orders_go_to_the_team_of_their_kind_and_category(app: object) -> None:
-    house = make_house()
+    house = make()
     owner = {}
     for name, room, kind in (("a", "0101", "repair"), ("b", "0101", "cleaning"), ("c", "西餐厅", "supply")):
         key = register(house, room, kind=kind)
@@ -159,7 +166,7 @@ def test_orders_go_to_the_team_of_their_kind_and_category(app: object) -> None:
 
 @pytest.mark.clause("JD-1", "R06-7b")
 def test_the_clocks_run_day_and_night(app: object) -> None:
-    house = make_house()
+    house = make()
     house.later(hours=13)  # eleven at night
     key = register(house)
     assert due(house, key, "JD-1")[0].due_at == house.now + timedelta(minutes=30)
@@ -173,7 +180,7 @@ def test_the_clocks_run_day_and_night(app: object) -> None:
 
 @pytest.mark.clause("R06-7b")
 def test_a_repair_that_was_not_accepted_has_its_time_anew(app: object) -> None:
-    house = make_house()
+    house = make()
     engineer, head = house.staff("hotel_engineering"), house.staff("dept_manager")
     key = register(house)
     repaired(house, key, engineer)
@@ -196,14 +203,14 @@ def test_a_repair_that_was_not_accepted_has_its_time_anew(app: object) -> None:
     ],
 )
 def test_a_bad_order_is_answered_beside_the_field(app: object, given: dict[str, str], field: str) -> None:
-    house = make_house()
+    house = make()
     with pytest.raises(InvalidData) as bad:
         register(house, **given)
     assert set(bad.value.errors) == {field}
 
 
 def test_the_same_form_twice_is_one_order(app: object) -> None:
-    house = make_house()
+    house = make()
     raw = {"place": "0101", "text": "灯不亮", "severity": values.FUNCTION}
     with house.acting():
         keys = {orders.register(house.unit.id, raw, key="k1").id for _ in range(2)}
@@ -212,7 +219,7 @@ def test_the_same_form_twice_is_one_order(app: object) -> None:
 
 
 def test_another_unit_sees_nothing(app: object) -> None:
-    house, other = make_house(), make_house()
+    house, other = make(), make_house()
     other.place("0909", "room", "1F")
     with pytest.raises(InvalidData):
         register(house, "0909")
