@@ -133,7 +133,7 @@ def _values(unit_id: int, raw: Mapping[str, Any], held: Checklist | None) -> dic
     fields = fields_of(unit_id)
     if held is not None:
         raw = {**raw, "code": held.code}
-        fields = [_with_choice(one, held.use) if one.name == "use" else one for one in fields]
+        fields = [with_choice(one, held.use) if one.name == "use" else one for one in fields]
     values = {name: value or "" for name, value in clean(fields, raw).items()}
     if not CODE.fullmatch(values["code"]):
         raise InvalidData({"code": _l("Letters, digits, dot and - only, at most 40 characters")})
@@ -142,7 +142,7 @@ def _values(unit_id: int, raw: Mapping[str, Any], held: Checklist | None) -> dic
     return values
 
 
-def _with_choice(field: Field, code: str) -> Field:
+def with_choice(field: Field, code: str) -> Field:
     """A use whose plugin is off stays what it was."""
     return replace(field, choices=[*field.choice_list(), (code, code)])
 

@@ -30,6 +30,7 @@ from .reading import (
     open_of_place,
     repeats,
     scores,
+    scores_of_place,
 )
 from .workflow import FILL, MANAGE, VIEW, version_of
 
@@ -72,6 +73,7 @@ __all__ = [
     "save",
     "save_draft",
     "scores",
+    "scores_of_place",
     "set_active",
     "skip",
     "version_of",

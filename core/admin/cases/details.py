@@ -6,9 +6,11 @@ from typing import Any
 
 from flask_babel import gettext as _
 
+from core.admin.inspections import panels
 from core.cases import vocabulary as vocab
 from core.cases.models import Case
 from core.cases.workflow import position_choices
+from core.inspections.models import Inspection
 from core.kernel.fields import label_of
 from core.records.engine import sees_inside
 from core.records.models import Record
@@ -25,6 +27,8 @@ def pairs_of(record: Record, detail: Any) -> Pairs:
     pairs: Pairs = _case_pairs(record, detail) if isinstance(detail, Case) else []
     if isinstance(detail, Task):
         pairs = task_pairs(record, detail)
+    if isinstance(detail, Inspection):
+        pairs = panels.pairs_of(record, detail)
     return [*pairs, *_common_pairs(record)]
 
 

@@ -16,11 +16,13 @@ from markupsafe import Markup
 from sqlalchemy import or_, select
 from sqlalchemy.orm import joinedload
 
+from core.admin.inspections import panels as inspection_panels
 from core.cases import vocabulary
 from core.cases.rules import who
 from core.cases.services import INTAKE_FIELDS
 from core.cases.workflow import fields_now, position_choices
 from core.documents.services import offered as printable_forms
+from core.inspections.models import Inspection
 from core.kernel.access import may
 from core.kernel.database import session
 from core.kernel.extensions import Unavailable
@@ -302,6 +304,13 @@ def panels(record: Record, enabled: frozenset[str]) -> list[Box]:
     return [box for _weight, box in sorted(boxes, key=lambda pair: pair[0])]
 
 
+def own_boxes(record: Record, detail: Any) -> list[Box]:
+    """Return the boxes that the core itself has for records of its own types."""
+    if not isinstance(detail, Inspection):
+        return []
+    return [Box("core-answers", _("Answers"), inspection_panels.answers_box(record, detail))]
+
+
 def _box(plugin: str, panel: Any) -> Box:
     code = f"{plugin}-{panel.code}"
     try:
@@ -408,7 +417,7 @@ def context(record: Record, *, before: int | None = None, revealed: bool = False
         "more_before": facts[-1].seq if more else None,
         "files": files,
         "inline": INLINE,
-        "boxes": panels(record, enabled) if inside else [],
+        "boxes": own_boxes(record, detail) + (panels(record, enabled) if inside else []),
         "links": [(role, words.state_badge(other), other) for role, other in links_of(record)],
         "refused": refusals_of(record) if inside else [],
         "reminders": [one for one in reminders_of(record.id) if inside or one[0].user_id == g.actor.id],

@@ -1,0 +1,1 @@
+"""What screens of inspections are made of: words, panels, the form of an inspection, the editor of a checklist."""
