@@ -51,7 +51,12 @@ class PlaceImporter(Importer):
     title = _l("Places")
     permission = services.EDIT
     columns = (
-        Column("code", _l("Code"), ("编号", "编码", "房号", "场所编号", "货位号", "code", "number"), required=True),
+        Column(
+            "code",
+            _l("Place code"),
+            ("编号", "编码", "房号", "场所编号", "货位号", "code", "number"),
+            required=True,
+        ),
         Column("name", _l("Name"), ("名称", "场所名称", "房间名称", "name")),
         Column("kind", _l("Kind"), ("类型", "种类", "类别", "kind", "type"), required=True),
         Column(
@@ -61,7 +66,7 @@ class PlaceImporter(Importer):
             help=_l("The code of the place around it, on file or further up in the list"),
         ),
         Column("name_en", _l("Name in English"), ("英文名", "英文名称", "name in english")),
-        Column("sort", _l("Order"), ("排序", "顺序", "order")),
+        Column("sort", _l("Order in the list"), ("排序", "顺序", "order")),
         Column("note", _l("Note"), ("备注", "说明", "note")),
     )
 

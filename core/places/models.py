@@ -33,8 +33,8 @@ class Place(UnitScoped, Base):
     __audit_skip__ = frozenset({"version", "path", "depth"})
     __audit_label__ = "code"
     __audit_words__ = {
-        "": _l("Place"),
-        "code": _l("Code"),
+        "": _l("Place or room"),
+        "code": _l("Place code"),
         "name": _l("Name"),
         "kind": (_l("Kind"), KINDS),
         "parent_id": _l("Lies in"),

@@ -42,12 +42,22 @@ FIELDS: tuple[Field, ...] = (
     PARENT,
     KIND,
     Field(
-        "code", "text", _l("Code"), True, max_length=40, help=_l("As it stands on the label; only once in the unit")
+        "code",
+        "text",
+        _l("Place code"),
+        True,
+        max_length=40,
+        help=_l("As it stands on the label; only once in the unit"),
     ),
     Field("name", "text", _l("Name"), max_length=80, help=_l("Empty: the code")),
     Field("name_en", "text", _l("Name in English"), max_length=80),
     Field(
-        "sort", "int", _l("Order"), minimum=Decimal(0), maximum=Decimal(9999), help=_l("Smaller ones stand first")
+        "sort",
+        "int",
+        _l("Order in the list"),
+        minimum=Decimal(0),
+        maximum=Decimal(9999),
+        help=_l("Smaller ones stand first"),
     ),
     Field("note", "long", _l("Note"), max_length=2000),
 )

@@ -79,7 +79,7 @@ PLACES = ListSpec(
     title=_l("Places"),
     model=Place,
     columns=(
-        ListColumn("code", _l("Code"), lambda p: p.code, "code", card="title"),
+        ListColumn("code", _l("Place code"), lambda p: p.code, "code", card="title"),
         ListColumn("name", _l("Name"), places.name_of),
         ListColumn("kind", _l("Kind"), kind_label),
         ListColumn("note", _l("Note"), lambda p: p.note),
@@ -106,7 +106,7 @@ class PlaceView(UnitModelView):
     title = _l("Places")
     icon = "map"
     subject = "place"
-    create_label = _l("New place")
+    create_label = _l("Add a place")
     details_template = "admin/place.html"
     lookup_columns = (Place.code, Place.name)
 
