@@ -226,7 +226,7 @@ def assign(row: Cleaning, user_id: int | None) -> Cleaning:
     return row
 
 
-def extra(unit_id: int, raw: Mapping[str, Any]) -> Cleaning:
+def add_extra(unit_id: int, raw: Mapping[str, Any]) -> Cleaning:
     """Put a room on today's list beside the plan (``EXTRA_FIELDS``, ``HOUSEKEEPING`` or ``DESK``): it is dirty.
 
     Raises:

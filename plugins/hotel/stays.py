@@ -44,7 +44,10 @@ FIELDS: tuple[Field, ...] = (REFERENCE, ROOM, ARRIVES, DEPARTS, GUESTS, NOTE)
 ANYWAY = Field("anyway", "bool", _l("Although the room is not clean"))
 ARRIVE_FIELDS: tuple[Field, ...] = (ROOM, ANYWAY)
 MOVE_FIELDS: tuple[Field, ...] = (Field("room", "text", _l("New room"), True, max_length=40), ANYWAY, NOTE)
-EXTEND_FIELDS: tuple[Field, ...] = (DEPARTS,)
+EXTEND_FIELDS: tuple[Field, ...] = (
+    Field("arrives_on", "date", _l("New arrival"), help=_l("Only before they arrive; empty: as it is")),
+    DEPARTS,
+)
 
 
 def get_stay(raw_id: object) -> Stay:
@@ -162,18 +165,24 @@ def move(stay: Stay, raw: Mapping[str, Any]) -> Stay:
 
 
 def extend(stay: Stay, raw: Mapping[str, Any]) -> Stay:
-    """Change the day of departure (``EXTEND_FIELDS``, permission ``DESK``).
+    """Change the days of a stay (``EXTEND_FIELDS``, permission ``DESK``): the arrival only before it.
 
     Raises:
         NotAllowed. InvalidData: a day that is over, or the room is taken by then. Refused: the stay is over.
     """
     require(DESK, stay.unit_id)
-    last = clean(EXTEND_FIELDS, raw)["departs_on"]
+    given = clean(EXTEND_FIELDS, raw)
     _lock(stay, values.EXPECTED, values.IN_HOUSE)
-    _check_span(stay.arrives_on, last, max(stay.arrives_on, days.hotel_day(stay.unit_id)))
+    today, last = days.hotel_day(stay.unit_id), given["departs_on"]
+    first = given["arrives_on"] or stay.arrives_on
+    if first != stay.arrives_on and stay.state != values.EXPECTED:
+        raise InvalidData({"arrives_on": _l("They have arrived already")})
+    if first != stay.arrives_on and first < today:
+        raise InvalidData({"arrives_on": _l("This day is over")})
+    _check_span(first, last, max(first, today))
     if stay.place_id is not None:
-        _check_days(rooms.lock_room(stay.place_id), stay.arrives_on, last, stay.id, field="departs_on")
-    stay.departs_on = last
+        _check_days(rooms.lock_room(stay.place_id), first, last, stay.id, field="departs_on")
+    stay.arrives_on, stay.departs_on = first, last
     session().flush()
     return stay
 

@@ -276,8 +276,8 @@ def test_shares_are_runs_of_neighbours(loads: list[int], held: list[int]) -> Non
 def test_an_extra_cleaning(house: House) -> None:
     quiet(house)
     with house.acting(), transaction():
-        cleaning.extra(house.unit.id, {"room": "0101", "note": "加床"})
+        cleaning.add_extra(house.unit.id, {"room": "0101", "note": "加床"})
     assert listed(house) == {"0101": "extra"}
     assert house.room_state("0101") == values.VD
     with house.acting(), pytest.raises(InvalidData), transaction():
-        cleaning.extra(house.unit.id, {"room": "西餐厅"})
+        cleaning.add_extra(house.unit.id, {"room": "西餐厅"})
