@@ -11,7 +11,7 @@ from sqlalchemy import select
 from core.sdk import InvalidData, Refusal, Refused, Step, local_day, session
 
 from . import goods, lots, orders, values
-from .inspecting import Seen, accepted_of, result_errors, too_many
+from .inspecting import Seen, accepted_of, over_allowed, result_errors, too_many
 from .models import Lot, Receiving, ReceivingLine
 from .receiving_flow import AS_EXPECTED, lines_of
 
@@ -30,7 +30,7 @@ def accept(step: Step) -> None:
     if beyond is not None:
         raise Refused([Refusal("over", beyond)])
     if detail.order_id is not None:
-        orders.take_in(detail.order_id, accepted_of(lines), record.number)
+        orders.take_in(detail.order_id, accepted_of(lines), record.number, over_allowed(record.unit_id))
     for line in lines:
         _take_in(step, detail, line)
     session().flush()

@@ -29,7 +29,7 @@ from core.sdk import (
     transaction,
 )
 
-from . import goods, values
+from . import goods, orders, values
 from .models import OrderLine, Product, Receiving, ReceivingLine
 from .receiving import DATE_FIELDS, date_errors, open_delivery, told
 from .receiving_flow import lines_of
@@ -175,16 +175,15 @@ def without_dates(record: Record) -> Any:
     return _l("Batch number, production date and shelf life are missing: %(names)s", names=listed)
 
 
-def too_many(record: Record, rest_as_expected: bool = True) -> Any:
+def too_many(record: Record) -> Any:
     """Return which products come to more than was ordered (and the clause lets through), or None."""
     detail: Receiving = detail_of(record)
     if detail.order_id is None:
         return None
-    found = effective(record.unit_id, COUNT_CLAUSE)
-    over = Decimal(str(found.values["over"])) if found.holds else Decimal(0)
+    over = over_allowed(record.unit_id)
     wanted = select(OrderLine).where(OrderLine.order_id == detail.order_id)
     rows = session().scalars(wanted.execution_options(populate_existing=True))
-    room = {one.model_id: room_of(one.quantity, one.received, over) for one in rows}
+    room = {one.model_id: orders.room_of(one.quantity, one.received, over) for one in rows}
     beyond = [key for key, count in accepted_of(lines_of(record.id)).items() if count > room.get(key, 0)]
     if not beyond:
         return None
@@ -193,9 +192,10 @@ def too_many(record: Record, rest_as_expected: bool = True) -> Any:
     return _l("More than was ordered: %(goods)s. Refuse what is too much.", goods=listed)
 
 
-def room_of(quantity: int, received: int, over: Decimal) -> int:
-    """Return how many pieces of an order line may still be accepted, ``over`` per cent beyond the order."""
-    return max(0, quantity + int(quantity * over / 100) - received)
+def over_allowed(unit_id: int) -> Decimal:
+    """Return by how many per cent more than was ordered may be accepted (R02-9)."""
+    found = effective(unit_id, COUNT_CLAUSE)
+    return Decimal(str(found.values["over"])) if found.holds else Decimal(0)
 
 
 def _more(name: str, room: int) -> str:

@@ -252,10 +252,16 @@ def to_come(order_id: int) -> dict[int, int]:
     return {one.model_id: max(0, one.quantity - one.received) for one in order_lines(order_id)}
 
 
-def take_in(order_id: int, accepted: Mapping[int, int], number: str) -> None:
+def room_of(quantity: int, received: int, over: Decimal) -> int:
+    """Return how many pieces of an order line may still be accepted, ``over`` per cent beyond the order."""
+    return max(0, quantity + int(quantity * over / 100) - received)
+
+
+def take_in(order_id: int, accepted: Mapping[int, int], number: str, over: Decimal) -> None:
     """Note what a delivery brought of an order, by product; an order of which all came is finished.
 
-    Called by the inspection of a delivery, which has asked for its own permission.
+    ``over``: by how many per cent more than was ordered may be accepted. Called by the inspection of a delivery,
+    which has asked for its own permission.
 
     Raises:
         Refused: it is not ordered (any more), or more was accepted than is to come.
@@ -269,7 +275,7 @@ def take_in(order_id: int, accepted: Mapping[int, int], number: str) -> None:
         held = {one.model_id: one for one in lines}
         for model_id, pieces in accepted.items():
             line = held.get(model_id)
-            if line is None or line.received + pieces > line.quantity:
+            if line is None or pieces > room_of(line.quantity, line.received, over):
                 raise Refused([Refusal("over", _l("More came than was ordered"))])
             line.received += pieces
         what = "、".join(

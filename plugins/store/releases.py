@@ -10,7 +10,6 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
 from core.sdk import (
-    Attachment,
     Field,
     InvalidData,
     NotFound,
@@ -29,6 +28,7 @@ from core.sdk import (
     local_day,
     lock,
     publish,
+    put_file,
     remember_answer,
     require,
     session,
@@ -99,8 +99,8 @@ def open_release(unit_id: int, model_id: int) -> Release | None:
 # --- papers ----------------------------------------------------------------------------------------
 
 
-def add_paper(record_id: object, raw: Mapping[str, Any], *, file_id: int | None = None, key: str = "") -> Paper:
-    """Enter a paper of a product (``PAPER_FIELDS``, permission ``QUALITY``); ``file_id``: its file on the release.
+def add_paper(record_id: object, raw: Mapping[str, Any], *, file: Any = None, key: str = "") -> Paper:
+    """Enter a paper of a product (``PAPER_FIELDS``, permission ``QUALITY``); ``file``: as kept by ``keep_file``.
 
     Raises:
         NotFound, NotAllowed. InvalidData: beside the field: dates the wrong way round, a paper that ran out.
@@ -113,11 +113,10 @@ def add_paper(record_id: object, raw: Mapping[str, Any], *, file_id: int | None 
             return session().get_one(Paper, held["paper"])
         given = clean(PAPER_FIELDS, raw)
         _check_dates(given, local_day(record.unit_id))
-        if file_id is not None:
-            mine: Any = select(Attachment).where(Attachment.record_id == record.id)
-            file_id = fetch(Attachment, file_id, query=mine).id
         given["issuer"] = given["issuer"] or ""
-        row = Paper(unit_id=record.unit_id, release_id=record.id, file_id=file_id, **given)
+        row = Paper(unit_id=record.unit_id, release_id=record.id, **given)
+        if file is not None:
+            row.file_id = put_file(record, file, kind="paper").id
         session().add(row)
         session().flush()
         _told(record, "paper", row)

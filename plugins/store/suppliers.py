@@ -75,15 +75,17 @@ def in_use(held: int | None = None) -> ColumnElement[bool]:
 # --- the register ----------------------------------------------------------------------------------
 
 
-def register(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
+def register(unit_id: int, raw: Mapping[str, Any], *, key: str = "", imported: bool = False) -> Record:
     """Put a supplier on the register (``FIELDS``, permission ``BUY``); it is a candidate until it was assessed.
+
+    ``imported``: taken over from an existing register, which may leave out what a clause asks for.
 
     Raises:
         NotAllowed. InvalidData: beside the field: a name or credit code that another supplier has, a code that is
         none, a phone that is none.
     """
     require(BUY, unit_id)
-    given = _read(unit_id, raw)
+    given = _read(raw, holds(unit_id, REGISTER_CLAUSE) and not imported)
     with transaction():
         held = answered_before(unit_id, key, "store.supplier", raw)
         if held:
@@ -117,7 +119,8 @@ def change(record_id: object, raw: Mapping[str, Any]) -> Record:
             raise NotFound()
         require(BUY, record.unit_id)
         detail = detail_of(record)
-        given = _read(record.unit_id, {**form_values(detail), **raw})
+        wanted = holds(record.unit_id, REGISTER_CLAUSE)
+        given = _read({**form_values(detail), **raw}, wanted)
         _one_after_the_other(record.unit_id)
         _refuse_taken(record.unit_id, given, record.id)
         for name, value in given.items():
@@ -129,7 +132,7 @@ def change(record_id: object, raw: Mapping[str, Any]) -> Record:
         return record
 
 
-def _read(unit_id: int, raw: Mapping[str, Any]) -> dict[str, Any]:
+def _read(raw: Mapping[str, Any], complete: bool) -> dict[str, Any]:
     given = clean(FIELDS, raw)
     errors: dict[str, Any] = {}
     given = {name: given[name] if name == "licence_until" else given[name] or "" for name in _NAMES}
@@ -139,7 +142,7 @@ def _read(unit_id: int, raw: Mapping[str, Any]) -> dict[str, Any]:
             given["uscc"] = read_company_code(given["uscc"])
         except InvalidData as bad:
             errors["uscc"] = bad.texts()[0]
-    if holds(unit_id, REGISTER_CLAUSE):
+    if complete:
         missing = [name for name in ("supplies", "licence") if not given[name]]
         text = _l("Please fill this in (clause %(clause)s)", clause=REGISTER_CLAUSE)
         errors |= dict.fromkeys(missing, text)
