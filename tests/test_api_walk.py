@@ -14,6 +14,7 @@ from sqlalchemy import select
 from core.api import EXTENSION
 from core.api.operations import Operation
 from core.customers.models import Customer
+from core.inspections.models import Checklist, Finding, Inspection
 from core.kernel.clock import now
 from core.places.models import Place
 from core.records.models import Record
@@ -38,6 +39,9 @@ COLLECTIONS = {
     "tariffs": Tariff,
     "part-prices": PartPrice,
     "places": Place,
+    "checklists": Checklist,
+    "inspections": Inspection,
+    "findings": Finding,
     "quotes": Quote,
     "receipts": Receipt,
     "invoices": Invoice,

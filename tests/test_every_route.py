@@ -29,11 +29,13 @@ from core.customers.models import Customer
 from core.documents.labels import code_of
 from core.documents.seals import uses_of
 from core.documents.services import issue
+from core.inspections.models import Inspection
 from core.kernel import clock, importing
 from core.kernel.audit import Audit
 from core.kernel.database import Base, ScopedSession, UnitScoped, UtcDateTime, transaction
 from core.kernel.ids import uuid7
 from core.kernel.jobs import JobRun
+from core.places.models import Place
 from core.records.attachments import attach
 from core.records.models import Notice, Record
 from core.records.services import notify, remind
@@ -118,6 +120,7 @@ ROWS = {
     "order_id": Order,
     "payment_id": Payment,
     "permit_id": Permit,
+    "place_id": Place,
     "purchase_id": Purchase,
     "statement_id": Statement,
     "stock_id": Stock,
@@ -125,6 +128,7 @@ ROWS = {
 }
 # Where the same word in an address means another row: the beginning of the endpoint, the part, its model.
 MEANS = (
+    ("inspections.", "record_id", Inspection),
     ("tools.purchase_", "line_id", PurchaseLine),
     ("tools.accept", "record_id", Handover),
     ("tools.count", "record_id", Count),

@@ -46,9 +46,11 @@ def init_app(app: Flask) -> None:
 
 def _operations(app: Flask) -> list[Operation]:
     from . import plugged
-    from .resources import customers, files, money, places, records, units
+    from .resources import customers, files, inspections, money, places, records, units
 
-    found = [one for room in (units, records, customers, money, files, places) for one in room.operations()]
+    found = [
+        one for room in (units, records, customers, money, files, places, inspections) for one in room.operations()
+    ]
     for resource in app.extensions["api_resources"]:
         found += plugged.operations(resource)
     return found
@@ -75,6 +77,7 @@ _AREAS: dict[str, Any] = {
     "approval": _l("Approvals"),
     "rules": _l("Regulations"),
     "place": _l("Places"),
+    "inspection": _l("Inspections"),
 }
 
 
