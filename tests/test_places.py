@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import ANY
@@ -244,3 +245,68 @@ def test_a_page_of_names_takes_two_statements(app: Flask, count_queries: Any) ->
             with count_queries() as asked:
                 assert len(places.full_names(unit.id, ids)) == size
             assert len(asked) == 2
+
+
+def at_once(*calls: Callable[[], object]) -> list[object]:
+    """Run calls at the same time; return what each answered or raised."""
+    gate, answers = threading.Barrier(len(calls)), [None] * len(calls)
+
+    def run(number: int, call: Callable[[], object]) -> None:
+        gate.wait()
+        try:
+            answers[number] = call()
+        except Exception as error:
+            answers[number] = error
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60)
+    return list(answers)
+
+
+def test_two_moves_at_once_make_no_circle(app: Flask) -> None:
+    unit = make_unit()
+    with desk(unit):
+        ids = {code: add(unit, code).id for code in ("A", "B")}
+
+    def move(code: str, under: str) -> object:
+        with desk(unit), transaction():
+            return places.change_place(places.get_place(ids[code]), {"parent": under})
+
+    answers = at_once(lambda: move("A", "B"), lambda: move("B", "A"))
+    assert sum(isinstance(one, InvalidData) for one in answers) == 1, answers
+    with desk(unit):
+        paths = sorted(len(one.path.strip("/").split("/")) for one in places.tree(unit.id))
+    assert paths == [1, 2]
+
+
+def test_the_same_code_at_once_is_there_once(app: Flask) -> None:
+    unit = make_unit()
+
+    def make() -> object:
+        with desk(unit):
+            return add(unit, "A-1").id
+
+    answers = at_once(make, make, make)
+    assert sum(isinstance(one, InvalidData) for one in answers) == 2, answers
+    with desk(unit):
+        assert codes(unit) == ["A-1"]
+
+
+def test_what_is_put_into_a_place_that_is_closed_at_once_is_in_an_open_one(app: Flask) -> None:
+    unit = make_unit()
+    with desk(unit):
+        hall = add(unit, "HALL").id
+
+    def close() -> object:
+        with desk(unit), transaction():
+            return places.close_place(places.get_place(hall))
+
+    def put() -> object:
+        with desk(unit):
+            return add(unit, "R1", "HALL").id
+
+    answers = at_once(close, put)
+    assert sum(isinstance(one, InvalidData | Refused) for one in answers) == 1, answers

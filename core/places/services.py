@@ -138,8 +138,7 @@ def change_place(place: Place, raw: Mapping[str, Any], version: int | None = Non
         itself, in a closed place or too deep.
     """
     require(EDIT, place.unit_id)
-    _lock_tree(place.unit_id)
-    session().refresh(place)
+    _lock(place)
     if version is not None and place.version != version:
         raise Conflict()
     given, errors = _read([one for one in FIELDS if one.name in raw], raw)
@@ -169,7 +168,7 @@ def close_place(place: Place) -> None:
         NotAllowed. Refused: something below it is still open.
     """
     require(EDIT, place.unit_id)
-    _lock_tree(place.unit_id)
+    _lock(place)
     below = select(Place.code).where(within(place), Place.id != place.id, Place.active)
     open_below = session().scalars(below.order_by(Place.path).limit(1)).first()
     if open_below is not None:
@@ -186,7 +185,7 @@ def reopen_place(place: Place) -> None:
         NotAllowed. Refused: the place it lies in is closed.
     """
     require(EDIT, place.unit_id)
-    _lock_tree(place.unit_id)
+    _lock(place)
     parent = session().get(Place, place.parent_id) if place.parent_id else None
     if parent is not None and not parent.active:
         text = _l("%(code)s, in which it lies, is closed; reopen that first", code=parent.code)
@@ -198,6 +197,12 @@ def reopen_place(place: Place) -> None:
 def _lock_tree(unit_id: int) -> None:
     """Changes of one unit's tree go one after the other: two moves at once could make a circle."""
     session().execute(select(Unit.id).where(Unit.id == unit_id).with_for_update(key_share=True))
+
+
+def _lock(place: Place) -> None:
+    """Wait for one's turn in the tree, and see the place as it is then."""
+    _lock_tree(place.unit_id)
+    session().refresh(place)
 
 
 def _add(places: Sequence[Place], parent: Place | None) -> None:
