@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -114,7 +115,7 @@ def set_active(facility: Facility, active: bool) -> None:
         facility.active = active
         session().flush()
         if not active:
-            _finish_tasks(facility, local_day(facility.unit_id))
+            _finish_tasks(facility, local_day(facility.unit_id), str(_("Out of use")))
 
 
 def _columns(unit_id: int, raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,14 +190,14 @@ def serve(facility_id: object, raw: Mapping[str, Any], *, key: str = "") -> Faci
             facility.last_on, facility.next_on = on, _next(unit_id, on, facility.every_months)
         session().flush()
         if facility.next_on is None or facility.next_on > today:
-            _finish_tasks(facility, today)
+            _finish_tasks(facility, today, given["what"])
         remember_answer(unit_id, key, {"service": made.id})
         return made
 
 
-def _finish_tasks(facility: Facility, day: date) -> None:
+def _finish_tasks(facility: Facility, day: date, result: str) -> None:
     while (task := open_task(facility.unit_id, CLAUSE, subject_of(facility.id), day)) is not None:
-        perform(task.id, "finish", {}, permitted=True)
+        perform(task.id, "finish", {"result": result}, permitted=True)
 
 
 def due(unit_id: int) -> list[Facility]:
