@@ -1,7 +1,7 @@
 """Pages of a plugin for people without an account, who hold a code: a guest with the QR of a room.
 
-Such a page runs as nobody, in the one unit its code belongs to, with the few permissions it names; whoever is signed
-in gains nothing by it and loses nothing. Codes cannot be tried out: wrong ones are counted by the address they
+Such a page runs as nobody, in the one unit its code belongs to, with the few permissions it names; who is signed in
+gains nothing by it and loses nothing. Codes cannot be tried out: wrong ones are counted by the address they
 come from, and what is sent in by address and by code.
 """
 

@@ -26,7 +26,7 @@ from core.sdk import (
     session,
 )
 
-from . import checklists, compensation, complaint_flow, days, order_flow, values
+from . import checklists, compensation, complaint_flow, days, order_flow, retention, values
 from .models import HotelPlace
 
 ORDER, COMPLAINT = order_flow.CODE, complaint_flow.CODE
@@ -206,6 +206,12 @@ RULES: list[Rule] = [
         does="approval",
         place="hotel.compensation",
         words=(_l("Guest complaint"), _l("Compensate the guest")),
+    ),
+    ServiceRule(
+        clause=retention.CLAUSE,
+        does="record",
+        place="hotel.retention",
+        words=(_l("Guest complaint"), _l("How to reach the guest")),
     ),
     GateRule(clause="JD-10", step=f"{ORDER}.check", check=_who_repaired, code="same_person"),
     GateRule(clause="JD-10", step=f"{ORDER}.unblock", check=_who_repaired, code="same_person"),

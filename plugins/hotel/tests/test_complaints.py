@@ -87,7 +87,7 @@ def test_open_again_it_is_due_anew(app: object) -> None:
     house.later(days=1)
     house.do(key, "reopen", None, reason="又吵了")
     first, second = due(house, key, "R06-11")
-    assert (first.state, second.state) == ("met", "pending")
+    assert (first.state, second.state) == ("met", "open")
     assert second.due_at == first.due_at + timedelta(days=1)
 
 
