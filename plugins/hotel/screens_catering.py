@@ -275,9 +275,8 @@ def tiles(unit: Any, _actor_id: int) -> list[Tile]:
     if not current_scope().may(CATERING, unit.id):
         return []
     waiting = select(Record.id).where(Record.unit_id == unit.id, Record.type == food.CODE)
-    today = select(Sample.id).where(
-        Sample.unit_id == unit.id, Sample.kept_at >= days.span(unit.id, _today(unit))[0]
-    )
+    since = days.begins(unit.id, days.hotel_day(unit.id))
+    today = select(Sample.id).where(Sample.unit_id == unit.id, Sample.kept_at >= since)
     found = [
         Tile(
             "hotel_foods",
