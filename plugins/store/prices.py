@@ -149,7 +149,12 @@ def _title(lines: Sequence[Mapping[str, Any]], starts_on: date) -> str:
 def not_past(given: tuple[int, date], _said: Any) -> Any:
     """MD-3: return why prices cannot begin on a day, or None."""
     unit_id, day = given
-    return _l("A price begins today at the earliest, not on %(day)s", day=day) if day < local_day(unit_id) else None
+    return not_past_text(day) if day < local_day(unit_id) else None
+
+
+def not_past_text(day: date) -> Any:
+    """Say that a day is too early for a price."""
+    return _l("A price begins today at the earliest, not on %(day)s", day=day)
 
 
 # --- the lines ---------------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ LINE_FIELDS = (
     Field("counted", "int", _l("Counted pieces"), True, minimum=Decimal(0), maximum=Decimal(lots.MOST)),
     Field("reason", "text", _l("Reason of the difference"), max_length=200),
 )
+REASON = Field("reason", "text", LINE_FIELDS[2].label, True, max_length=200)
 
 
 # --- beginning -------------------------------------------------------------------------------------
@@ -176,8 +177,7 @@ def count_one(record_id: object, raw: Mapping[str, Any]) -> StockCountLine:
     given = clean(LINE_FIELDS, raw)
     with transaction():
         count = _counting(record_id)
-        line = _line_of(count, _find(count, given["code"]))
-        return _said(line, given["counted"], given["reason"])
+        return _said(_line_of(count, _find(count, given["code"])), given["counted"], given["reason"])
 
 
 def count_line(record_id: object, line_id: object, counted: object, reason: str = "") -> StockCountLine:
@@ -189,8 +189,7 @@ def count_line(record_id: object, line_id: object, counted: object, reason: str 
     given = clean(LINE_FIELDS[1:], {"counted": counted, "reason": reason})
     with transaction():
         count = _counting(record_id)
-        mine: Select[Any] = select(StockCountLine).where(StockCountLine.count_id == count.id)
-        return _said(fetch(StockCountLine, line_id, query=mine), given["counted"], given["reason"])
+        return _said(line(count.id, line_id), given["counted"], given["reason"])
 
 
 def explain(record_id: object, line_id: object, reason: str) -> StockCountLine:
@@ -199,14 +198,13 @@ def explain(record_id: object, line_id: object, reason: str) -> StockCountLine:
     Raises:
         NotAllowed, NotFound. InvalidData: under ``reason``. Refused: it is closed.
     """
-    given = clean((Field("reason", "text", LINE_FIELDS[2].label, True, max_length=200),), {"reason": reason})
+    given = clean((REASON,), {"reason": reason})
     with transaction():
         count = _counting(record_id, COUNTING, COUNTED)
-        mine: Select[Any] = select(StockCountLine).where(StockCountLine.count_id == count.id)
-        line: StockCountLine = fetch(StockCountLine, line_id, query=mine)
-        line.reason = given["reason"]
+        found = line(count.id, line_id)
+        found.reason = given["reason"]
         session().flush()
-        return line
+        return found
 
 
 def _counting(record_id: object, *states: str) -> StockCount:
@@ -250,9 +248,9 @@ def _of_count(count: StockCount, wanted: Select[Any]) -> list[Lot]:
 
 def _line_of(count: StockCount, lot: Lot) -> StockCountLine:
     mine = select(StockCountLine).where(StockCountLine.count_id == count.id, StockCountLine.lot_id == lot.id)
-    line = session().scalars(mine.execution_options(populate_existing=True)).first()
-    if line is not None:
-        return line
+    held = session().scalars(mine.execution_options(populate_existing=True)).first()
+    if held is not None:
+        return held
     elsewhere = (
         select(Record.number)
         .join(StockCountLine, StockCountLine.count_id == Record.id)
@@ -290,13 +288,23 @@ def get(record_id: object) -> StockCount:
     return fetch(StockCount, record_id, query=wanted)
 
 
+def line(count_id: int, line_id: object) -> StockCountLine:
+    """Fetch a line of a count.
+
+    Raises:
+        NotFound: malformed, or a line of another count.
+    """
+    mine: Select[Any] = select(StockCountLine).where(StockCountLine.count_id == count_id)
+    return fetch(StockCountLine, line_id, query=mine)
+
+
 def progress(count_ids: Sequence[int]) -> dict[int, tuple[int, int, int]]:
     """Return (lines, counted, differing) of counts by id, in one select."""
-    line = StockCountLine
+    mine = StockCountLine.count_id
     rows = session().execute(
-        select(line.count_id, func.count(), func.count(line.counted), func.count().filter(DIFFERS))
-        .where(line.count_id.in_(count_ids))
-        .group_by(line.count_id)
+        select(mine, func.count(), func.count(StockCountLine.counted), func.count().filter(DIFFERS))
+        .where(mine.in_(count_ids))
+        .group_by(mine)
     )
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
