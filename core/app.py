@@ -21,6 +21,7 @@ from core.customers.importing import CustomerImporter
 from core.customers.services import CUSTOMER_FIELDS
 from core.documents import batch, case_file, erasing
 from core.documents import forms as print_forms
+from core.documents import inspections as inspection_forms
 from core.inspections import plans as inspection_plans
 from core.inspections import uses as inspection_uses
 from core.inspections.services import INSPECTION
@@ -152,7 +153,7 @@ def _declare_services(app: Flask, installed: Installed) -> None:
     jobs.register(app, [replace(one, plugin=plugin) for plugin, one in ask("jobs")])
     if webhooks.on_event not in outbox.listeners:
         outbox.listeners.append(webhooks.on_event)
-    app.extensions["print_forms"] = [*print_forms.core_forms(), case_file_words.FORM]
+    app.extensions["print_forms"] = [*print_forms.core_forms(), case_file_words.FORM, inspection_forms.FORM]
     app.extensions["print_forms"] += [replace(one, plugin=plugin) for plugin, one in ask("print_forms")]
     app.extensions["reports"] = [*own_reports.REPORTS]
     app.extensions["reports"] += [replace(one, plugin=plugin) for plugin, one in ask("reports")]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from core.kernel.errors import InvalidData
@@ -189,6 +190,27 @@ def in_words(one: Mapping[str, Any], name: str = "label") -> str:
     return other if other and current_locale() == "en" else str(one[name])
 
 
+def value_in_words(item: Mapping[str, Any], value: str) -> str:
+    """Return an answer in the reader's words; that of a check is its verdict, told by itself."""
+    if not value or item["kind"] == CHECK:
+        return ""
+    if item["kind"] == CHOICE:
+        return next((in_words(one) for one in item["answers"] if one["code"] == value), value)
+    return f"{value} {item['measure']}".strip() if item["kind"] == NUMBER else value
+
+
+def bounds_in_words(item: Mapping[str, Any]) -> str:
+    """Say between which numbers an item passes; '' where there are no bounds."""
+    least, most, measure = item["least"], item["most"], item["measure"]
+    if least and most:
+        return _("%(least)s to %(most)s %(measure)s", least=least, most=most, measure=measure).strip()
+    if least:
+        return _("at least %(number)s %(measure)s", number=least, measure=measure).strip()
+    if most:
+        return _("at most %(number)s %(measure)s", number=most, measure=measure).strip()
+    return ""
+
+
 def bounds_of(item: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None]:
     """Return the lower and upper bound of a number, both included; None is no bound."""
     least, most = (Decimal(item[name]) if item.get(name) else None for name in ("least", "most"))
@@ -241,7 +263,7 @@ def sort_input(items: Sequence[Mapping[str, Any]], raw: Mapping[str, Any]) -> li
     parts: dict[str, dict[str, Any]] = {}
     errors: dict[str, Any] = {}
     for name, value in raw.items():
-        key, _dot, part = str(name).partition(".")
+        key, __, part = str(name).partition(".")
         if key not in known or part not in ("", NOTE, FILE, "at", "by"):
             errors[str(name)] = _l("This checklist has no such item")
         elif part not in ("at", "by"):

@@ -24,6 +24,7 @@ from core.units.models import Unit
 from core.users.models import User
 
 from . import periods
+from .inspections import SCORES
 
 CASE = "case"
 Rows = Iterator[Mapping[str, Any]]
@@ -202,4 +203,4 @@ CHARGES = Report(
     help=_l("Lines posted in whole months: the period counts from the month it begins to the month it ends in."),
 )
 
-REPORTS = (SOURCES, BACKLOG, CHARGES)
+REPORTS = (SOURCES, BACKLOG, CHARGES, SCORES)

@@ -17,8 +17,6 @@ from core.kernel.database import transaction
 from core.kernel.errors import AppError, InvalidData, NotAllowed, NotFound, Refused
 from core.kernel.ids import read_id
 
-from . import lines
-
 # Before the names of inputs: an item's key may be any word, also one that the form itself uses.
 INPUT = "q."
 
@@ -72,7 +70,7 @@ def _row(item: Mapping[str, Any], answer: Mapping[str, Any], sent: Sent) -> Row:
     return Row(
         item=item,
         label=items.in_words(item),
-        bounds=lines.bounds_text(item),
+        bounds=items.bounds_in_words(item),
         choices=_choices(item),
         value=sent.typed.get(key, answer.get("value", "")),
         note=sent.typed.get(note, answer.get("note", "")),

@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 
 from core.inspections import items
 from core.inspections.models import (
-    CHECK,
-    CHOICE,
     FAIL,
     NOT_APPLICABLE,
-    NUMBER,
     PASS,
     SEVERITIES,
     VERDICTS,
@@ -62,7 +58,7 @@ def _line(item: Mapping[str, Any], answer: Mapping[str, Any], names: Mapping[int
     return Line(
         item=item,
         label=items.in_words(item),
-        value=value_of(item, answer.get("value", "")),
+        value=items.value_in_words(item, answer.get("value", "")),
         badge=(label_of(VERDICTS, verdict), TONES[verdict]) if verdict else None,
         note=answer.get("note", ""),
         file=answer.get("file") or None,
@@ -70,27 +66,6 @@ def _line(item: Mapping[str, Any], answer: Mapping[str, Any], names: Mapping[int
         at=datetime.fromisoformat(at) if at else None,
         opened=opened,
     )
-
-
-def value_of(item: Mapping[str, Any], value: str) -> str:
-    """Return an answer in the reader's words; that of a check is its verdict, told by itself."""
-    if not value or item["kind"] == CHECK:
-        return ""
-    if item["kind"] == CHOICE:
-        return next((items.in_words(one) for one in item["answers"] if one["code"] == value), value)
-    return f"{value} {item['measure']}".strip() if item["kind"] == NUMBER else value
-
-
-def bounds_text(item: Mapping[str, Any]) -> str:
-    """Say between which numbers an item passes; '' where there are no bounds."""
-    least, most, measure = item["least"], item["most"], item["measure"]
-    if least and most:
-        return _("%(least)s to %(most)s %(measure)s", least=least, most=most, measure=measure).strip()
-    if least:
-        return _("at least %(number)s %(measure)s", number=least, measure=measure).strip()
-    if most:
-        return _("at most %(number)s %(measure)s", number=most, measure=measure).strip()
-    return ""
 
 
 def names_of(ids: set[int]) -> dict[int, str]:

@@ -216,7 +216,7 @@ def _asked(item: dict[str, Any]) -> dict[str, Any]:
     return {
         "label": items.in_words(item),
         "kind": label_of(ITEM_KINDS, item["kind"]),
-        "bounds": lines.bounds_text(item),
+        "bounds": items.bounds_in_words(item),
         "answers": _(", ").join(items.in_words(one) for one in item["answers"]),
         "severity": label_of(SEVERITIES, item["severity"]) if item["kind"] in items.JUDGED else "",
         "item": item,

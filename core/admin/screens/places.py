@@ -14,9 +14,11 @@ from sqlalchemy import or_
 
 from core.admin.categories import SERVICE
 from core.admin.forms import form_from_fields, went_through
+from core.admin.inspections import panels as inspection_panels
 from core.admin.listing import Filter, ListColumn, ListSpec, Ordering, QuickFilter, among
 from core.admin.urls import back_to, page_url
 from core.admin.views import Answer, UnitModelView, reason_text
+from core.inspections import services as inspections
 from core.kernel.database import transaction
 from core.kernel.errors import AppError
 from core.kernel.extensions import AdminEntry
@@ -164,8 +166,12 @@ class PlaceView(UnitModelView):
                 (_("Note"), row.note),
             ],
             "label_url": page_url("labels.index", form="place", id=row.id, back=self.row_url(row)),
+            "panels": [*self._own_panels(row), *self._offered(row)],
             **_words(),
         }
+
+    def _own_panels(self, row: Place) -> list[tuple[str, Any]]:
+        return [("", [inspection_panels.of_place(row)])] if self.allowed(inspections.VIEW, row) else []
 
     @expose("/row/", methods=("GET", "POST"))
     def row_view(self) -> Answer:
