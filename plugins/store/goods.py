@@ -35,7 +35,7 @@ MOST_PIECES = 1_000_000
 CHUNK = 500
 _NUMBERS = re.compile(r"[\s-]+")
 BAD_BARCODE = _l("This is not a valid bar code: the check digit does not fit (EAN-8, EAN-13, UPC)")
-_PIECES = {"minimum": Decimal(0), "maximum": Decimal(MOST_PIECES)}
+_PIECES: dict[str, Any] = {"minimum": Decimal(0), "maximum": Decimal(MOST_PIECES)}
 FIELDS = (
     Field("barcode", "text", _l("Bar code"), max_length=40, help=_l("8, 12, 13 or 14 digits, as printed")),
     Field("measure", "text", _l("Counted in"), max_length=10),
@@ -167,7 +167,8 @@ def model_of(unit_id: int, raw_id: object) -> Any:
     Raises:
         NotFound: no such model here.
     """
-    return fetch(products.Model, raw_id, query=select(products.Model).where(products.Model.unit_id == unit_id))
+    mine: Any = select(products.Model).where(products.Model.unit_id == unit_id)
+    return fetch(products.Model, raw_id, query=mine)
 
 
 # --- the sheet of a product ------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from .receiving import DATE_FIELDS, date_errors, open_delivery, told
 from .receiving_flow import lines_of
 
 COUNT_CLAUSE, FILE_CLAUSE = "R02-9", "R02-10"
-_PIECES = {"minimum": Decimal(0), "maximum": Decimal(goods.MOST_PIECES)}
+_PIECES: dict[str, Any] = {"minimum": Decimal(0), "maximum": Decimal(goods.MOST_PIECES)}
 # What is entered of one line. Without ``accepted`` all that was counted and not refused is accepted.
 RESULT_FIELDS = (
     Field("counted", "int", _l("Pieces counted"), True, **_PIECES),
@@ -87,7 +87,8 @@ def inspect(record_id: object, raws: Sequence[Mapping[str, Any]], *, key: str = 
             raise Refused([Refusal("not_here", _l("The goods have not arrived yet"), COUNT_CLAUSE)])
         rows = [(_line(record, one.get("id")), one) for one in raws]
         sheets = goods.sheets_of(record.unit_id, [line.model_id for line, _raw in rows])
-        today, errors = local_day(record.unit_id), {}
+        today = local_day(record.unit_id)
+        errors: dict[str, Any] = {}
         for line, raw in rows:
             try:
                 given = read_result(line, raw, sheets.get(line.model_id), today)

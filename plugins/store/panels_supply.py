@@ -39,7 +39,7 @@ from .models import (
     Supplier,
 )
 from .rights import BUY, QUALITY, RECEIVE, VIEW
-from .screens_supply import SOON_DAYS, badge_of
+from .screens_supply import SOON_DAYS, receiving_badge
 
 CAP = 100
 MOST_SHOWN = 20
@@ -95,9 +95,8 @@ def _supplier(record: Record, detail: Supplier) -> Panel:
 def _deliveries_of(condition: Any) -> list[dict[str, Any]]:
     wanted = select(Receiving).where(condition).order_by(Receiving.id.desc()).limit(MOST_SHOWN)
     rows = list(session().scalars(wanted))
-    badge = badge_of(values.RECEIVING_STATES, received="warn")
     return [
-        {"number": one.record.number, "url": _url(one.id), "note": one.delivery_note, "badge": badge(one)}
+        {"number": one.record.number, "url": _url(one.id), "note": one.delivery_note, "badge": receiving_badge(one)}
         for one in rows
     ]
 

@@ -46,7 +46,7 @@ from .rights import RECEIVE
 
 MOST_LINES = 200
 LINE_NAMES = ("product", "expected", "batch", "made_on", "shelf_days", "best_before")
-_PIECES = {"minimum": Decimal(0), "maximum": Decimal(goods.MOST_PIECES)}
+_PIECES: dict[str, Any] = {"minimum": Decimal(0), "maximum": Decimal(goods.MOST_PIECES)}
 DATE_FIELDS = (
     Field("batch", "text", _l("Batch number"), max_length=40),
     Field("made_on", "date", _l("Produced on")),

@@ -112,7 +112,7 @@ def _suppliers(units: Sequence[int], wanted: Mapping[str, Any]) -> Rows:
         .group_by(Objection.supplier_id)
     )
     for key, count in session().execute(told):
-        objections[key] = count
+        objections[key or 0] = count
     names = _units(units)
     listed = select(Supplier).join(Supplier.record).where(Supplier.unit_id.in_(units)).order_by(Supplier.name)
     for one in session().scalars(listed):
@@ -177,7 +177,7 @@ def _papers(units: Sequence[int], wanted: Mapping[str, Any]) -> Rows:
             "kind": str(label_of(values.PAPERS, paper.kind)),
             "number": paper.number,
             "valid_until": paper.valid_until,
-            "state": _("Run out") if paper.valid_until < today else _("Runs out soon"),
+            "state": _("Run out") if paper.valid_until and paper.valid_until < today else _("Runs out soon"),
         }
 
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from flask import g, redirect, request
-from flask.typing import ResponseReturnValue
-from flask_admin import expose
+from flask import g, request
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import contains_eager
 
-from core.sdk import AppError, Choices, Field, InvalidData, Record, label_of, local_day, search, session
+from core.sdk import Field, Record, local_day
 from core.sdk_web import (
     Filter,
     ListColumn,
     ListContext,
     ListSpec,
-    Ordering,
     QuickFilter,
     UnitModelView,
     among,
@@ -28,11 +25,23 @@ from core.sdk_web import (
 from plugins.products import services as products
 
 from . import goods, orders, plans, receiving, releases, suppliers, values
+from .listing import (
+    PLUGIN,
+    RecordView,
+    badge_of,
+    heads,
+    in_state,
+    made,
+    newest,
+    number,
+    record_url,
+    said_on_form,
+    search_of,
+    state,
+)
 from .models import Plan, Product, PurchaseOrder, Receiving, Release, Supplier
 from .rights import BUY, QUALITY, RECEIVE, VIEW
 
-PLUGIN = "store"
-SEARCH_LIMIT = 500
 SOON_DAYS = 60
 TONES = {
     values.DRAFT: "neutral",
@@ -49,91 +58,6 @@ TONES = {
     values.EXPECTED: "neutral",
     values.CHECKED: "good",
 }
-
-
-def record_url(row: Any) -> str:
-    """Return the address of a record's page."""
-    return page_url("record.page", record_id=row.id)
-
-
-def badge_of(states: Choices, **tones: str) -> Callable[[Any], tuple[Any, str]]:
-    """Return what tells (label, tone) of the state of a row's record."""
-
-    def badge(row: Any) -> tuple[Any, str]:
-        state = row.record.state
-        return label_of(states, state), tones.get(state) or TONES.get(state, "neutral")
-
-    return badge
-
-
-def _heads(model: Any) -> Any:
-    return lambda: select(model).join(model.record).options(contains_eager(model.record))
-
-
-def _search(model: Any, code: str) -> Any:
-    def find(statement: Select[Any], text: str, context: ListContext) -> Select[Any]:
-        units = context.units or frozenset({context.unit_id})
-        found = search.search(units, code, text, SEARCH_LIMIT)
-        return statement.where(model.id.in_([one.entity_id for one in found]))
-
-    return find
-
-
-def _in_state(*states: str) -> Any:
-    return lambda statement, _context: statement.where(Record.state.in_(states))
-
-
-def _number() -> ListColumn:
-    return ListColumn("number", _l("Number"), lambda row: row.record.number, "code", link=record_url, card="title")
-
-
-def _state(badge: Any) -> ListColumn:
-    return ListColumn("state", _l("State"), badge, "badge", card="badge", export=lambda row: str(badge(row)[0]))
-
-
-def _newest(model: Any) -> tuple[Ordering, ...]:
-    return (
-        Ordering("newest", _l("Newest first"), (model.id,)),
-        Ordering("oldest", _l("Oldest first"), (model.id,), descending=False),
-    )
-
-
-class _RecordView(UnitModelView):
-    """A list of records with a form to begin one; the page of each is its record's."""
-
-    plugin = PLUGIN
-    permission = VIEW
-    export_permission = VIEW
-    spec: ListSpec
-    fields: Sequence[Field] = ()
-
-    def list_spec(self) -> ListSpec:
-        return self.spec
-
-    def row_url(self, row: Any) -> str:
-        return record_url(row)
-
-    def form_fields(self, row: Any | None) -> Sequence[Field]:
-        return self.fields
-
-    @expose("/details/")
-    def details_view(self) -> ResponseReturnValue:
-        """Lead to the record."""
-        return redirect(record_url(self.get_one(request.args.get("id"))))
-
-
-def said_on_form(call: Any) -> Any:
-    """Let what a service refuses stand over the form."""
-    try:
-        return call()
-    except AppError as bad:
-        if not hasattr(bad, "refusals"):
-            raise
-        raise InvalidData({"": [str(one.text) for one in bad.refusals]}) from None
-
-
-def _made(model: Any, call: Callable[[int, Mapping[str, Any]], Record], given: Mapping[str, Any]) -> Any:
-    return session().get(model, said_on_form(lambda: call(g.unit.id, given)).id)
 
 
 def supplier_field(one: Field, held: int | None = None) -> Field:
@@ -167,7 +91,7 @@ PRODUCTS = ListSpec(
             export=lambda p: str(_l("In use") if p.active else _l("Out of use")),
         ),
     ),
-    orderings=_newest(Product),
+    orderings=newest(Product),
     filters=(Filter("active", _l("In use"), "bool", lambda s, yes, _c: s.where(Product.active.is_(yes))),),
     quick=(
         QuickFilter("no_barcode", _l("Without bar code"), lambda s, _c: s.where(Product.barcode == "")),
@@ -231,7 +155,7 @@ class ProductView(UnitModelView):
 
 # --- suppliers -----------------------------------------------------------------------------------
 
-supplier_badge = badge_of(values.SUPPLIER_STATES)
+supplier_badge = badge_of(values.SUPPLIER_STATES, **TONES)
 
 
 def qualified(row: Supplier) -> tuple[Any, str]:
@@ -255,7 +179,7 @@ def _over(statement: Select[Any], context: ListContext) -> Select[Any]:
     )
 
 
-class SupplierView(_RecordView):
+class SupplierView(RecordView):
     """The register of suppliers (供应商库, R02-7a)."""
 
     title = _l("Suppliers")
@@ -268,11 +192,11 @@ class SupplierView(_RecordView):
         name="store.suppliers",
         title=_l("Suppliers"),
         model=Supplier,
-        base=_heads(Supplier),
+        base=heads(Supplier),
         columns=(
             ListColumn("name", _l("Name of the supplier"), lambda s: s.name, link=record_url, card="title"),
             ListColumn("number", _l("Number"), lambda s: s.record.number, "code", card="hide"),
-            _state(supplier_badge),
+            state(supplier_badge),
             ListColumn("supplies", _l("What it supplies"), lambda s: s.supplies),
             ListColumn("score", _l("Score"), lambda s: s.score if s.score is not None else "", "number"),
             ListColumn(
@@ -282,14 +206,14 @@ class SupplierView(_RecordView):
             ListColumn("phone", _l("Phone"), lambda s: s.phone, card="hide"),
             ListColumn("licence_until", _l("Licence valid until"), lambda s: s.licence_until, "date", card="hide"),
         ),
-        orderings=_newest(Supplier),
+        orderings=newest(Supplier),
         filters=(Filter("state", _l("State"), "choice", among(Record.state), values.SUPPLIER_STATES),),
         quick=(
             QuickFilter("due", _l("To be assessed soon"), _due),
             QuickFilter("over", _l("Assessment overdue"), _over),
-            QuickFilter("new", _l("Not assessed yet"), _in_state(values.CANDIDATE)),
+            QuickFilter("new", _l("Not assessed yet"), in_state(values.CANDIDATE)),
         ),
-        search=_search(Supplier, suppliers.CODE),
+        search=search_of(Supplier, suppliers.CODE),
         search_hint=_l("Name, code or what it supplies"),
         empty=_l("No supplier yet. Enter the first one, or import the register."),
     )
@@ -298,7 +222,7 @@ class SupplierView(_RecordView):
         return suppliers.form_values(row)
 
     def create(self, values: dict[str, Any]) -> Any:
-        return _made(Supplier, suppliers.register, values)
+        return made(Supplier, suppliers.register, values)
 
     def update(self, row: Any, values: dict[str, Any]) -> None:
         said_on_form(lambda: suppliers.change(row.id, values))
@@ -306,10 +230,10 @@ class SupplierView(_RecordView):
 
 # --- releases ------------------------------------------------------------------------------------
 
-release_badge = badge_of(values.RELEASE_STATES)
+release_badge = badge_of(values.RELEASE_STATES, **TONES)
 
 
-class ReleaseView(_RecordView):
+class ReleaseView(RecordView):
     """Products released for sale and their papers (上市放行, R02-4)."""
 
     title = _l("Releases for sale")
@@ -321,18 +245,18 @@ class ReleaseView(_RecordView):
         name="store.releases",
         title=_l("Releases for sale"),
         model=Release,
-        base=_heads(Release),
+        base=heads(Release),
         columns=(
-            _number(),
+            number(),
             ListColumn("product", _l("Product"), lambda r: r.record.title),
-            _state(release_badge),
+            state(release_badge),
             ListColumn("released_at", _l("Released at"), lambda r: r.released_at, "moment"),
             ListColumn("ended_at", _l("Ended at"), lambda r: r.ended_at, "moment", card="hide"),
         ),
-        orderings=_newest(Release),
+        orderings=newest(Release),
         filters=(Filter("state", _l("State"), "choice", among(Record.state), values.RELEASE_STATES),),
-        quick=(QuickFilter("draft", _l("To be released"), _in_state(values.DRAFT)),),
-        search=_search(Release, releases.CODE),
+        quick=(QuickFilter("draft", _l("To be released"), in_state(values.DRAFT)),),
+        search=search_of(Release, releases.CODE),
         search_hint=_l("Number, product or paper"),
         empty=_l("No release yet. Begin one for each product and enter its papers."),
     )
@@ -341,17 +265,17 @@ class ReleaseView(_RecordView):
         return {"model": request.args.get("model", "")}
 
     def create(self, values: dict[str, Any]) -> Any:
-        return _made(Release, releases.register, values)
+        return made(Release, releases.register, values)
 
 
 # --- plans and orders ------------------------------------------------------------------------------
 
-plan_badge = badge_of(values.PLAN_STATES)
-order_badge = badge_of(values.ORDER_STATES, received="good")
-receiving_badge = badge_of(values.RECEIVING_STATES, received="warn")
+plan_badge = badge_of(values.PLAN_STATES, **TONES)
+order_badge = badge_of(values.ORDER_STATES, **TONES, received="good")
+receiving_badge = badge_of(values.RECEIVING_STATES, **TONES, received="warn")
 
 
-class PlanView(_RecordView):
+class PlanView(RecordView):
     """Purchase plans from sales and stock (采购计划, R02-8)."""
 
     title = _l("Purchase plans")
@@ -363,17 +287,17 @@ class PlanView(_RecordView):
         name="store.plans",
         title=_l("Purchase plans"),
         model=Plan,
-        base=_heads(Plan),
+        base=heads(Plan),
         columns=(
-            _number(),
+            number(),
             ListColumn("month", _l("Month"), lambda p: f"{p.month:%Y-%m}"),
-            _state(plan_badge),
+            state(plan_badge),
             ListColumn("note", _l("Note"), lambda p: p.note, card="hide"),
         ),
-        orderings=_newest(Plan),
+        orderings=newest(Plan),
         filters=(Filter("state", _l("State"), "choice", among(Record.state), values.PLAN_STATES),),
-        quick=(QuickFilter("open", _l("Under way"), _in_state(values.DRAFT, values.APPROVED)),),
-        search=_search(Plan, plans.PLAN),
+        quick=(QuickFilter("open", _l("Under way"), in_state(values.DRAFT, values.APPROVED)),),
+        search=search_of(Plan, plans.PLAN),
         empty=_l("No purchase plan yet. A new one proposes what is short, by sales and stock."),
     )
 
@@ -387,13 +311,13 @@ class PlanView(_RecordView):
         return {"month": plans.next_month(g.unit.id)}
 
     def create(self, values: dict[str, Any]) -> Any:
-        return _made(Plan, plans.register, values)
+        return made(Plan, plans.register, values)
 
     def update(self, row: Any, values: dict[str, Any]) -> None:
         said_on_form(lambda: plans.change(row.id, {**values, "lines": values["lines"] or ""}))
 
 
-class OrderView(_RecordView):
+class OrderView(RecordView):
     """Purchase orders (采购订单, R02-6)."""
 
     title = _l("Purchase orders")
@@ -405,21 +329,21 @@ class OrderView(_RecordView):
         name="store.orders",
         title=_l("Purchase orders"),
         model=PurchaseOrder,
-        base=_heads(PurchaseOrder),
+        base=heads(PurchaseOrder),
         columns=(
-            _number(),
+            number(),
             ListColumn("what", _l("What is to be bought"), lambda o: o.record.title),
-            _state(order_badge),
+            state(order_badge),
             ListColumn("expected_on", _l("Expected on"), lambda o: o.expected_on, "date"),
             ListColumn("drafted", _l("Drafted at"), lambda o: o.record.received_at, "moment", card="hide"),
         ),
-        orderings=_newest(PurchaseOrder),
+        orderings=newest(PurchaseOrder),
         filters=(Filter("state", _l("State"), "choice", among(Record.state), values.ORDER_STATES),),
         quick=(
-            QuickFilter("open", _l("Under way"), _in_state(values.DRAFT, values.ORDERED)),
-            QuickFilter("to_come", _l("To be received"), _in_state(values.ORDERED)),
+            QuickFilter("open", _l("Under way"), in_state(values.DRAFT, values.ORDERED)),
+            QuickFilter("to_come", _l("To be received"), in_state(values.ORDERED)),
         ),
-        search=_search(PurchaseOrder, orders.ORDER),
+        search=search_of(PurchaseOrder, orders.ORDER),
         search_hint=_l("Number, supplier or product"),
         empty=_l("No purchase order yet. Draft one, or let a plan draft them."),
     )
@@ -432,13 +356,13 @@ class OrderView(_RecordView):
         return {**orders.form_values(row), "supplier": str(row.supplier_id)}
 
     def create(self, values: dict[str, Any]) -> Any:
-        return _made(PurchaseOrder, orders.register, {**values, "lines": values["lines"] or ""})
+        return made(PurchaseOrder, orders.register, {**values, "lines": values["lines"] or ""})
 
     def update(self, row: Any, values: dict[str, Any]) -> None:
         said_on_form(lambda: orders.change(row.id, {**values, "lines": values["lines"] or ""}))
 
 
-class ReceivingView(_RecordView):
+class ReceivingView(RecordView):
     """Deliveries and their inspection (到货验货, R02-9)."""
 
     title = _l("Deliveries")
@@ -450,23 +374,23 @@ class ReceivingView(_RecordView):
         name="store.receivings",
         title=_l("Deliveries"),
         model=Receiving,
-        base=_heads(Receiving),
+        base=heads(Receiving),
         columns=(
-            _number(),
+            number(),
             ListColumn("what", _l("What was delivered"), lambda r: r.record.title),
-            _state(receiving_badge),
+            state(receiving_badge),
             ListColumn("note", _l("Number of the delivery note"), lambda r: r.delivery_note, "code"),
             ListColumn("expected_on", _l("Expected on"), lambda r: r.expected_on, "date", card="hide"),
             ListColumn("arrived_at", _l("Arrived at"), lambda r: r.arrived_at, "moment"),
             ListColumn("checked_at", _l("Inspected at"), lambda r: r.checked_at, "moment", card="hide"),
         ),
-        orderings=_newest(Receiving),
+        orderings=newest(Receiving),
         filters=(Filter("state", _l("State"), "choice", among(Record.state), values.RECEIVING_STATES),),
         quick=(
-            QuickFilter("to_inspect", _l("To be inspected"), _in_state(values.RECEIVED)),
-            QuickFilter("expected", _l("Expected"), _in_state(values.EXPECTED)),
+            QuickFilter("to_inspect", _l("To be inspected"), in_state(values.RECEIVED)),
+            QuickFilter("expected", _l("Expected"), in_state(values.EXPECTED)),
         ),
-        search=_search(Receiving, receiving.CODE),
+        search=search_of(Receiving, receiving.CODE),
         search_hint=_l("Number, delivery note, supplier, product or batch"),
         empty=_l("No delivery yet. Enter what arrives, or expect it from an order."),
     )
@@ -484,7 +408,7 @@ class ReceivingView(_RecordView):
         return {**receiving.form_values(row), "supplier": str(row.supplier_id)}
 
     def create(self, values: dict[str, Any]) -> Any:
-        return _made(Receiving, receiving.register, values)
+        return made(Receiving, receiving.register, values)
 
     def update(self, row: Any, values: dict[str, Any]) -> None:
         if receiving.form_values(row)["lines"] == (values["lines"] or ""):

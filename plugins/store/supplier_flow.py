@@ -17,7 +17,7 @@ CODE = "store_supplier"
 # A permission that nobody holds: services perform these steps with ``permitted=True``.
 BY_SERVICE = "store.by_service"
 REASON = Field("reason", "long", _l("Reason"), True, max_length=500)
-_POINTS = {"minimum": Decimal(0), "maximum": Decimal(100)}
+_POINTS: dict[str, Any] = {"minimum": Decimal(0), "maximum": Decimal(100)}
 ASSESS_FIELDS = (
     *(Field(code, "int", label, True, help=_l("0 to 100 points"), **_POINTS) for code, label in values.CRITERIA),
     Field("verdict", "choice", _l("Verdict"), True, values.VERDICTS),
