@@ -192,7 +192,7 @@ def _say(row: StockCount, given: Mapping[str, Any]) -> StockCount:
 
 def _show_counts(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
     heads, numbers = _heads(rows), stock_counts.progress([row.id for row in rows])
-    found = []
+    found: list[Mapping[str, Any]] = []
     for row in rows:
         whole, done, differing = numbers.get(row.id, (0, 0, 0))
         plain = {"place": row.place_id, "begun_at": row.begun_at, "counted_at": row.counted_at}

@@ -146,8 +146,8 @@ def _title(lines: Sequence[Mapping[str, Any]], starts_on: date) -> str:
     return f"{starts_on.isoformat()} {listed}{'…' if len(lines) > 3 else ''}"[:200]
 
 
-def not_past(given: tuple[int, date], _said: Any) -> Any:
-    """MD-3: return why prices cannot begin on a day, or None."""
+def not_past(given: Any, _said: Any) -> Any:
+    """MD-3: return why prices of (unit, first day) cannot begin then, or None."""
     unit_id, day = given
     return not_past_text(day) if day < local_day(unit_id) else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -69,15 +70,7 @@ def notice(record: Record) -> dict[str, Any]:
     return {
         "number": record.number,
         "first": detail.starts_on.isoformat(),
-        "rows": [
-            [
-                codes[one.model_id],
-                names[one.model_id],
-                f"{one.before:.2f}" if one.before else "—",
-                f"{one.price:.2f}",
-            ]
-            for one in lines
-        ],
+        "rows": [[codes[one.model_id], names[one.model_id], _yuan(one.before), _yuan(one.price)] for one in lines],
     }
 
 
@@ -114,6 +107,10 @@ def count_paper(record: Record) -> dict[str, Any]:
             for line, lot, name in rows
         ],
     }
+
+
+def _yuan(price: Decimal | None) -> str:
+    return "—" if price is None else f"{price:.2f}"
 
 
 def _moment(unit_id: int, at: datetime) -> str:

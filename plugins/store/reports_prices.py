@@ -92,7 +92,7 @@ def _differences(units: Sequence[int], wanted: Mapping[str, Any]) -> Rows:
             "unit": str(names[line.unit_id]),
             "expected": line.expected,
             "counted": line.counted,
-            "difference": line.counted - line.expected,
+            "difference": (line.counted or 0) - line.expected,
             "reason": line.reason,
         }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from core.sdk import (
     OPEN_CATEGORIES,
@@ -95,8 +95,9 @@ def register(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
 def _place(unit_id: int, raw: object, errors: dict[str, Any]) -> int | None:
     if not raw:
         return None
+    mine: Select[Any] = select(Place).where(Place.unit_id == unit_id)
     try:
-        found = fetch(Place, raw, query=select(Place).where(Place.unit_id == unit_id))
+        found: Place = fetch(Place, raw, query=mine)
     except NotFound:
         errors["place_id"] = _l("There is no such place here")
         return None

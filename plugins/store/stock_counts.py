@@ -86,8 +86,9 @@ def begin(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
 def _place(unit_id: int, raw: object) -> Place | None:
     if not raw:
         return None
+    mine: Select[Any] = select(Place).where(Place.unit_id == unit_id)
     try:
-        found: Place = fetch(Place, raw, query=select(Place).where(Place.unit_id == unit_id))
+        found: Place = fetch(Place, raw, query=mine)
     except NotFound:
         raise InvalidData({"place_id": _l("There is no such place here")}) from None
     return found
