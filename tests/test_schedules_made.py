@@ -14,7 +14,7 @@ from core.kernel import clock
 from core.kernel.database import system_scope
 from core.kernel.manifest import PluginError
 from core.records.models import Record
-from core.rules import registry, schedules
+from core.rules import reasons, registry, schedules
 from core.rules.kinds import DeadlineRule, ScheduleRule
 from core.rules.rulebook import current_rulebook
 from core.rules.schedule_models import ScheduleRun
@@ -227,3 +227,25 @@ def test_its_time_limit_lies_on_what_it_makes(sqlite_app: Any) -> None:
         ("cancelled",),
     )
     assert found["task"].record_type == "task"
+
+
+def test_what_may_be_skipped_ends_its_time_limit_so(sqlite_app: Any) -> None:
+    with sqlite_app.app_context():
+        ((_, limit),) = limits([("", replace(RULE, makes="inspection"))])
+    assert (limit.record_type, limit.stop) == ("inspection", ("cancelled", "skipped"))
+
+
+def test_explaining_goes_by_the_rules_own_day(unit: Unit, only: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = replace(RULE, today=lambda _unit: (clock.now() + timedelta(hours=2)).date())
+    only(rule)
+    monkeypatch.setattr(reasons, "current_rules", lambda: type("Rules", (), {"of": lambda *_: [rule]})())
+    five_in_the_morning = datetime(2026, 11, 2, 21, tzinfo=UTC)  # of the 3rd
+
+    def first(at: datetime) -> Any:
+        with clock.frozen(five_in_the_morning), current().app_context(), system_scope("test"):
+            (told,) = reasons.explain(STATISTICS, unit.id, at)["rules"]
+        assert told["makes"] == "task"
+        return told["periods"][0]["from"]
+
+    assert first(five_in_the_morning) == "2026-11-02"
+    assert first(datetime(2026, 10, 5, 4, tzinfo=UTC)) == "2026-10-05"
