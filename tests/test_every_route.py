@@ -48,6 +48,7 @@ from core.units.models import Stage, Unit
 from core.users.models import Position, SavedView, User, UserPosition
 from core.users.permissions import all_permissions
 from plugins.agents.models import Agent, Contact, Order, Payment, Statement, StatementLine
+from plugins.hotel.models import Cleaning, Complaint, HotelPlace, Stay
 from plugins.tools.models import (
     Application,
     Clearance,
@@ -69,7 +70,15 @@ MARKUP = """<i id=x>"'{{7*7}}甲"""  # breaks out of text, of both kinds of quot
 # Files, and the API: it takes no cookies and is walked by tokens, in test_api_walk.py.
 OTHERS = re.compile(r"(^|\.)static$|^api\.")
 # Pages for everybody: they must not show anything of anybody.
-PUBLIC = {"auth.sign_in_page", "auth.code", "auth.sign_out", "web.set_locale", "health.alive", "health.ready"}
+PUBLIC = {
+    "auth.sign_in_page",
+    "auth.code",
+    "auth.sign_out",
+    "web.set_locale",
+    "health.alive",
+    "health.ready",
+    "hotel.guest",
+}
 # Pages of every signed-in person, whatever their position: they show one's own things only.
 OWN = {
     "admin.index",
@@ -113,6 +122,7 @@ OF_ALL = {
 ROWS = {
     "agent_id": Agent,
     "application_id": Application,
+    "cleaning_id": Cleaning,
     "clearance_id": Clearance,
     "contact_id": Contact,
     "deduction_id": Deduction,
@@ -122,12 +132,15 @@ ROWS = {
     "permit_id": Permit,
     "place_id": Place,
     "purchase_id": Purchase,
+    "room_id": HotelPlace,
     "statement_id": Statement,
+    "stay_id": Stay,
     "stock_id": Stock,
     "tool_id": Tool,
 }
 # Where the same word in an address means another row: the beginning of the endpoint, the part, its model.
 MEANS = (
+    ("hotel.complaint_order", "record_id", Complaint),
     ("inspections.", "record_id", Inspection),
     ("tools.purchase_", "line_id", PurchaseLine),
     ("tools.accept", "record_id", Handover),
@@ -337,6 +350,9 @@ def _fill(scene: Scene, everything: list[str]) -> None:
         "use_id": str(sealed),
         "reminder_id": str(reminder),
         "step": "classify",
+        "room_step": "extra",
+        "stay_step": "extend",
+        "do": "start",
         "mode": "issue",
         "export_type": "csv",
         "serial": MARK,

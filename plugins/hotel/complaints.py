@@ -116,7 +116,7 @@ def _create(unit_id: int, detail: Complaint, place: Place | None, permission: st
 # --- reading -------------------------------------------------------------------------------------
 
 
-def _open() -> Select[tuple[Complaint]]:
+def _open() -> Select[Complaint]:
     return (
         select(Complaint)
         .join(Complaint.record)

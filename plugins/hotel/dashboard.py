@@ -36,7 +36,7 @@ class Repeat(NamedTuple):
 
     place: Place
     what: Any
-    count: int
+    times: int
     order_id: int
 
 

@@ -244,7 +244,7 @@ def _found_again(order: Order, finding: Finding) -> Record:
 # --- reading -------------------------------------------------------------------------------------
 
 
-def _open() -> Select[tuple[Order]]:
+def _open() -> Select[Order]:
     return (
         select(Order)
         .join(Order.record)
