@@ -18,9 +18,9 @@ SUPPLIER_STATES = (
 # What a supplier is assessed by (R02-7b, R05-2.1), each 0 to 100.
 CRITERIA = (
     ("quality", _l("Quality")),
-    ("delivery", _l("Delivery")),
-    ("price", _l("Price")),
-    ("service", _l("Service")),
+    ("delivery", _l("Delivery on time")),
+    ("price", _l("Price level")),
+    ("service", _l("Service of the supplier")),
     ("reputation", _l("Reputation")),
 )
 VERDICTS = (
@@ -82,7 +82,7 @@ LOT_STATES = (
     (GONE, _l("Nothing left")),
 )
 MOVEMENTS = (
-    ("receive", _l("Received")),
+    ("receive", _l("Received into stock")),
     ("sell", _l("Sold")),
     ("exchange", _l("Given in exchange")),
     ("use", _l("Used in the store")),
@@ -91,7 +91,7 @@ MOVEMENTS = (
     ("return", _l("Sent back to the supplier")),
     ("scrap", _l("Destroyed")),
     ("count", _l("Difference at a count")),
-    ("opening", _l("Taken over")),
+    ("opening", _l("Stock at the start")),
 )
 SALE, EXCHANGE, USE = "sale", "exchange", "use"
 ISSUE_KINDS = ((SALE, _l("Sale")), (EXCHANGE, _l("Exchange")), (USE, _l("Own use")))
