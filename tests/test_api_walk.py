@@ -21,6 +21,7 @@ from core.records.models import Record
 from core.rules.charge_models import Charge
 from core.users.models import ApiToken
 from plugins.agents.models import Agent, Contract, OldPart, Payment, Seller, Statement, StatementLine
+from plugins.hotel.models import Cleaning, HotelPlace, RoomEvent, Stay
 from plugins.products.models import Item, Model
 from plugins.tools import models as tools
 from plugins.warranty.models import Invoice, PartPrice, Quote, Receipt, Tariff, Term
@@ -52,6 +53,10 @@ COLLECTIONS = {
     "statements": Statement,
     "old-parts": OldPart,
     "agents/agents": Agent,
+    "hotel/rooms": HotelPlace,
+    "hotel/room-events": RoomEvent,
+    "hotel/stays": Stay,
+    "hotel/cleanings": Cleaning,
     "tools/applications": tools.Application,
     "tools/care": tools.Service,
     "tools/clearances": tools.Clearance,

@@ -495,7 +495,7 @@ def _some(column: Any) -> Any:
     kind = datetime if isinstance(column.type, UtcDateTime) else column.type.python_type
     if kind is str:
         return MARK[: getattr(column.type, "length", None)]
-    usual = {datetime: clock.now(), date: clock.now().date(), UUID: uuid7(), Decimal: Decimal(1)}
+    usual = {datetime: clock.now(), date: clock.now().date(), UUID: uuid7(), Decimal: Decimal(1), int: 1}
     return usual.get(kind) or kind()
 
 

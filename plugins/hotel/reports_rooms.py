@@ -160,7 +160,7 @@ CLEANED = Report(
     title=_l("Cleaning by person and day"),
     permission=VIEW,
     columns=(
-        ReportColumn("person", _l("Person")),
+        ReportColumn("person", _l("Housekeeper")),
         ReportColumn("day", _l("Hotel day"), "date"),
         ReportColumn("unit", _l("Unit")),
         *(ReportColumn(kind, label, "number", total=True) for kind, label in values.CLEANINGS),

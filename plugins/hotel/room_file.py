@@ -22,7 +22,7 @@ CATEGORY = Field("category", "choice", _l("Category"), True, values.CATEGORIES, 
 TYPE = Field("room_type", "text", _l("Room type"), max_length=40, help=_l("As the front office calls it"))
 BEDS = Field("beds", "int", _l("Beds"), minimum=Decimal(0), maximum=Decimal(MOST_BEDS), default=1)
 FIELDS: tuple[Field, ...] = (
-    Field("place", "text", _l("Place"), True, max_length=40, help=_l("The code on its label")),
+    Field("place", "text", _l("Place or room"), True, max_length=40, help=_l("The code on its label")),
     CATEGORY,
     TYPE,
     BEDS,

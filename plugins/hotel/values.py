@@ -84,7 +84,7 @@ CLEANING_STATES = (
     (PASSED, _l("Cleaned and checked")),
     (REDO, _l("To be done again")),
     (SKIPPED, _l("Skipped")),
-    (DROPPED, _l("Not needed any more")),
+    (DROPPED, _l("Off the list")),
 )
 SKIPS = (
     (DND, _l("Do not disturb")),
