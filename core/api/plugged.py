@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import isfunction
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -209,6 +210,8 @@ class _Collection:
 
 
 def _filter(name: str, column: Any) -> Param:
+    if isfunction(column):  # it narrows the statement itself: (statement, value) -> statement
+        return Param(name, "string", name, narrow=column)
     python = column.type.python_type
     kind = {int: "integer", bool: "boolean"}.get(python, "string")
     return Param(name, kind, column.key, narrow=lambda statement, value: statement.where(column == value))

@@ -184,7 +184,8 @@ class ApiResource:
 
     ``read`` says which fields are shown (name -> kind of JSON: string, integer, number, money, boolean, date,
     moment, object, objects for a list of them); ``show(rows)`` answers one mapping per row for a whole page at
-    once. ``filters`` are columns that may be asked for by equality. ``create(unit_id, raw)`` and
+    once. ``filters`` are columns that may be asked for by equality, or functions (statement, value) that
+    answer the narrowed statement. ``create(unit_id, raw)`` and
     ``change(row, raw)`` are services; None: not offered. ``also`` is a further permission that whoever reads needs,
     where the rows tell of something that has one of its own (a record, say). ``own(user_id)`` is the criterion of
     the rows that concern somebody: with it whoever holds ``write_permission`` alone reads those.
@@ -233,6 +234,7 @@ class Part:
     record_transitioned: Callable[[Any, str, Sequence[Any]], Any] = _nothing
     record_panels: Callable[[Any], Sequence[Panel]] = _nothing
     detail_panels: Callable[[str, Any], Sequence[Panel]] = _nothing
+    customer_panels: Callable[[Any], Sequence[Panel]] = _nothing
     dashboard_tiles: Callable[[Any, int], Sequence[Tile]] = _nothing
     badges: Callable[[str, Sequence[Any]], Mapping[int, Badge]] = lambda *_: {}
     charge_changed: Callable[[Any], Any] = _nothing

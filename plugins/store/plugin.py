@@ -180,6 +180,11 @@ def detail_panels(subject: str, row: Any) -> list[Panel]:
 
 
 @hookimpl
+def customer_panels(customer: Any) -> list[Panel]:
+    return [one for part in PARTS for one in part.customer_panels(customer)]
+
+
+@hookimpl
 def badges(subject: str, rows: Sequence[Any]) -> Mapping[int, Badge]:
     return {key: badge for part in PARTS for key, badge in part.badges(subject, rows).items()}
 
