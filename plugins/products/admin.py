@@ -537,6 +537,7 @@ class BatchView(ProductsView):
     create_label = _l("New batch")
     delete_permission = services.EDIT
     details_template = "products/batch.html"
+    subject = "products:batch"
 
     def list_spec(self) -> ListSpec:
         return BATCHES
