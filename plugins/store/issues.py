@@ -267,6 +267,16 @@ def lines_of(issue_id: int) -> Sequence[IssueLine]:
     return session().scalars(select(IssueLine).where(IssueLine.issue_id == issue_id).order_by(IssueLine.id)).all()
 
 
+def lines_of_many(issue_ids: Sequence[int]) -> dict[int, list[IssueLine]]:
+    """Return the lines of entries by entry, in one select for a whole page."""
+    found: dict[int, list[IssueLine]] = {}
+    if issue_ids:
+        wanted = select(IssueLine).where(IssueLine.issue_id.in_(issue_ids)).order_by(IssueLine.id)
+        for one in session().scalars(wanted):
+            found.setdefault(one.issue_id, []).append(one)
+    return found
+
+
 def total(lines: Iterable[IssueLine]) -> Decimal:
     """Return what lines come to at the prices of their day (yuan)."""
     return sum((money_math.times(one.quantity, one.price) for one in lines if one.price is not None), Decimal(0))

@@ -6,7 +6,19 @@ from flask_babel import lazy_gettext as _l
 
 from core.sdk import Job, Part, Periodic
 
-from . import issues, objections, removals, rules_stock, stopping
+from . import (
+    api_stock,
+    issues,
+    objections,
+    panels_stock,
+    prints_stock,
+    removals,
+    reports_stock,
+    rules_stock,
+    screens_stock,
+    stopping,
+    web_stock,
+)
 
 stopping.connect()
 
@@ -22,4 +34,13 @@ PART = Part(
     record_types=(issues.TYPE, objections.TYPE, removals.TYPE),
     rules=rules_stock.RULES,
     jobs=_jobs,
+    views=screens_stock.views,
+    add_routes=web_stock.add_routes,
+    api_resources=api_stock.resources,
+    print_forms=prints_stock.forms,
+    reports=reports_stock.reports,
+    record_panels=panels_stock.of_record,
+    detail_panels=panels_stock.of_thing,
+    customer_panels=panels_stock.of_customer,
+    dashboard_tiles=screens_stock.tiles,
 )
