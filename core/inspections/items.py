@@ -77,7 +77,7 @@ def clean_items(raw: object) -> list[dict[str, Any]]:
     if not isinstance(raw, list | tuple):
         raise InvalidData({"items": _l("Please give a list of items")})
     if len(raw) > MOST_ITEMS:
-        raise InvalidData({"items": _l("At most %(count)d items", count=MOST_ITEMS)})
+        raise InvalidData({"items": _l("At most %(count)d items in a checklist", count=MOST_ITEMS)})
     errors: dict[str, Any] = {}
     taken = {str(one.get("key") or "") for one in raw if isinstance(one, Mapping)}
     items: list[dict[str, Any]] = []

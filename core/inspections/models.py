@@ -48,7 +48,12 @@ class Checklist(UnitScoped, Base):
     __tablename__ = "core_checklist"
     __audited__ = True
     __audit_label__ = "title"
-    __audit_words__ = {"": _l("Checklist"), "code": _l("Code"), "title": _l("Title"), "active": _l("In use")}
+    __audit_words__ = {
+        "": _l("Inspection checklist"),
+        "code": _l("Code"),
+        "title": _l("Title"),
+        "active": _l("In use"),
+    }
     __table_args__ = (UniqueConstraint("unit_id", "code"), Index("ix_core_checklist_use", "unit_id", "use", "id"))
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -73,10 +78,10 @@ class ChecklistVersion(UnitScoped, Base):
     __audited__ = True
     __audit_words__ = {
         "": _l("Version of a checklist"),
-        "checklist_id": _l("Checklist"),
+        "checklist_id": _l("Inspection checklist"),
         "number": _l("Version"),
         "state": (_l("State"), VERSION_STATES),
-        "items": _l("Items"),
+        "items": _l("Items to look at"),
     }
     __table_args__ = (
         UniqueConstraint("checklist_id", "number"),
@@ -109,8 +114,8 @@ class InspectionPlan(UnitScoped, Base):
     __audit_words__ = {
         "": _l("Inspection plan"),
         "title": _l("Title"),
-        "checklist_id": _l("Checklist"),
-        "place_id": _l("Place"),
+        "checklist_id": _l("Inspection checklist"),
+        "place_id": _l("Place or room"),
         "every": _l("Every"),
         "active": _l("In use"),
     }

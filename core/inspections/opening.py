@@ -33,10 +33,10 @@ from .models import Checklist, Inspection
 from .workflow import FILL, INSPECTION_WORKFLOW, MANAGE, VIEW
 
 INTAKE = (
-    Field("checklist", "text", _l("Checklist"), True, max_length=40, help=_l("Its code")),
-    Field("place", "text", _l("Place"), max_length=40, help=_l("Its code")),
+    Field("checklist", "text", _l("Inspection checklist"), True, max_length=40, help=_l("Its code")),
+    Field("place", "text", _l("Place or room"), max_length=40, help=_l("Its code")),
     Field("subject_text", "text", _l("What it is about"), max_length=200),
-    Field("due_on", "date", _l("Due on")),
+    Field("due_on", "date", _l("Due day")),
     Field("assignee_id", "user", _l("Assignee")),
 )
 
@@ -83,7 +83,7 @@ def register(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
 
 INSPECTION = RecordType(
     "inspection",
-    _l("Inspection"),
+    _l("Inspection by checklist"),
     "JC",
     Inspection,
     INSPECTION_WORKFLOW,

@@ -42,8 +42,8 @@ def position_choices() -> list[tuple[str, str]]:
 
 FIELDS = (
     Field("title", "text", _l("Title"), True, max_length=120),
-    Field("checklist", "text", _l("Checklist"), True, max_length=40),
-    Field("place", "text", _l("Place"), max_length=40, help=_l("Empty: the whole unit")),
+    Field("checklist", "text", _l("Inspection checklist"), True, max_length=40),
+    Field("place", "text", _l("Place or room"), max_length=40, help=_l("Empty: the whole unit")),
     Field("place_kind", "choice", _l("Every place of this kind in it"), choices=KINDS),
     Field("every", "int", _l("Every"), True, minimum=Decimal(1), maximum=Decimal(999), default=1),
     Field("every_unit", "choice", _l("Unit of time"), True, EVERY_UNITS, default=WEEK),

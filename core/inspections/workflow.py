@@ -22,7 +22,7 @@ from .models import ChecklistVersion, Finding, Inspection
 VIEW, FILL, MANAGE = "inspection.view", "inspection.fill", "inspection.manage"
 
 STATES = (
-    State("open", _l("To be inspected"), OPEN),
+    State("open", _l("Inspection to be done"), OPEN),
     State("doing", _l("Being filled in"), OPEN),
     State("done", _l("Inspected"), CLOSED),
     State("skipped", _l("Left out"), CANCELLED),

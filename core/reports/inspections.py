@@ -67,8 +67,8 @@ SCORES = Report(
     permission="report.view",
     columns=(
         ReportColumn("month", _l("Month")),
-        ReportColumn("checklist", _l("Checklist")),
-        ReportColumn("place", _l("Place")),
+        ReportColumn("checklist", _l("Inspection checklist")),
+        ReportColumn("place", _l("Place or room")),
         ReportColumn("finished", _l("Finished inspections"), "number", total=True),
         ReportColumn("scored", _l("Of these scored"), "number", total=True),
         ReportColumn("points", _l("Points (1 for each full score)"), "number", total=True),

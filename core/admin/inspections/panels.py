@@ -33,11 +33,11 @@ def pairs_of(record: Record, inspection: Inspection) -> list[tuple[Any, Any]]:
     """Return what an inspection is about and how it went, for the fields card."""
     checklist = session().get_one(Checklist, inspection.checklist_id)
     pairs: list[tuple[Any, Any]] = [
-        (_("Checklist"), checklist_title(checklist)),
-        (_("Place"), place_link(inspection)),
+        (_("Inspection checklist"), checklist_title(checklist)),
+        (_("Place or room"), place_link(inspection)),
         (_("About"), inspection.subject_text),
         (_("Clause"), draw_clause(inspection.clause) if inspection.clause else ""),
-        (_("Due on"), inspection.due_on),
+        (_("Due day"), inspection.due_on),
         (_("Begun at"), inspection.begun_at),
         (_("Finished at"), inspection.finished_at),
     ]
@@ -85,7 +85,7 @@ def of_place(place: Place) -> Panel:
     done, todo = inspections.of_place(place.id, SHOWN), inspections.open_of_place(place.id, SHOWN)
     return Panel(
         "inspections",
-        _l("Inspections"),
+        _l("Inspections by checklist"),
         "inspection/_place.html",
         {
             "place": place,

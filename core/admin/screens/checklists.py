@@ -232,8 +232,8 @@ def _differences(before: ChecklistVersion, shown: ChecklistVersion) -> list[tupl
     for one in items.compare(before.items, shown.items):
         label = items.in_words(one.now or one.was or {})
         parts = _(", ").join(str(_PARTS.get(name, name)) for name in one.parts)
-        said = _("New") if one.was is None else _("Taken out") if one.now is None else ""
-        said = said or (_("Changed") if one.parts else _("Moved"))
+        said = _("New") if one.was is None else _("Taken off the list") if one.now is None else ""
+        said = said or (_("Changed") if one.parts else _("Moved in the list"))
         found.append((label, said, parts))
     return found
 
@@ -269,8 +269,8 @@ PLANS = ListSpec(
             link=lambda row: url_for("inspection_plans.details_view", id=row.id),
             card="title",
         ),
-        ListColumn("checklist", _l("Checklist"), lambda row: panels.checklist_title(row.checklist)),
-        ListColumn("where", _l("Where"), _where),
+        ListColumn("checklist", _l("Inspection checklist"), lambda row: panels.checklist_title(row.checklist)),
+        ListColumn("where", _l("Where it is done"), _where),
         ListColumn("every", _l("Every"), _every),
         ListColumn("starts", _l("First day"), lambda row: row.starts_on, "date"),
         ListColumn("ends", _l("Last day"), lambda row: row.ends_on, "date"),

@@ -115,19 +115,19 @@ def fill_url(row: Any) -> str:
 
 INSPECTIONS = ListSpec(
     name="inspections",
-    title=_l("Inspections"),
+    title=_l("Inspections by checklist"),
     model=Record,
     columns=(
         lists.NUMBER,
         ListColumn(
             "checklist",
-            _l("Checklist"),
+            _l("Inspection checklist"),
             lambda row: panels.checklist_title(row.inspection.checklist),
             link=lists.record_url,
             card="title",
         ),
         ListColumn("place", _l("Place or subject"), _about),
-        ListColumn("due", _l("Due on"), lambda row: row.inspection.due_on, "date"),
+        ListColumn("due", _l("Due day"), lambda row: row.inspection.due_on, "date"),
         lists.STATE,
         ListColumn("score", _l("Score"), lambda row: lines.score_badge(row.inspection), "badge", card="badge"),
         ListColumn("failed", _l("Failed items"), _failed, "badge", card="hide"),
@@ -138,7 +138,9 @@ INSPECTIONS = ListSpec(
     orderings=lists.ORDERINGS,
     filters=(
         Filter("state", _l("State"), "choice", among(Record.state), lambda: words.state_choices(("inspection",))),
-        Filter("checklist", _l("Checklist"), "choice", _by_checklist(Inspection.checklist_id), _checklists),
+        Filter(
+            "checklist", _l("Inspection checklist"), "choice", _by_checklist(Inspection.checklist_id), _checklists
+        ),
         Filter("assignee", _l("Assignee"), "choice", among(Record.assignee_id), lists.staff_choices),
         Filter("finished", _l("Finished at"), "dates", between(Inspection.finished_at)),
     ),
@@ -333,7 +335,7 @@ FINDINGS = ListSpec(
             link=lambda row: url_for("record.page", record_id=row.inspection_id),
             card="title",
         ),
-        ListColumn("place", _l("Place"), _place),
+        ListColumn("place", _l("Place or room"), _place),
         ListColumn("severity", _l("How serious"), lines.severity_badge, "badge", card="badge"),
         ListColumn("note", _l("Remark"), lambda row: row.note),
         ListColumn("found", _l("Found at"), lambda row: row.found_at, "moment", order="newest"),
@@ -345,7 +347,7 @@ FINDINGS = ListSpec(
     ),
     filters=(
         Filter("severity", _l("How serious"), "choice", among(Finding.severity), SEVERITIES),
-        Filter("checklist", _l("Checklist"), "choice", _by_checklist(Finding.checklist_id), _checklists),
+        Filter("checklist", _l("Inspection checklist"), "choice", _by_checklist(Finding.checklist_id), _checklists),
         Filter("found", _l("Found at"), "dates", between(Finding.found_at)),
     ),
     quick=(
@@ -378,7 +380,9 @@ class FindingScreen(ListScreen):
 def admin_views() -> list[AdminEntry]:
     return [
         AdminEntry(
-            InspectionScreen(name=_l("Inspections"), endpoint="inspections", url="/admin/inspections"), SERVICE, 32
+            InspectionScreen(name=_l("Inspections by checklist"), endpoint="inspections", url="/admin/inspections"),
+            SERVICE,
+            32,
         ),
         AdminEntry(FindingScreen(name=_l("Findings"), endpoint="findings", url="/admin/findings"), SERVICE, 33),
     ]
