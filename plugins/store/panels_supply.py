@@ -216,7 +216,7 @@ def _receiving(record: Record, detail: Receiving) -> Panel:
         else None,
         "print_url": page_url("printing.index", subject=record.type, id=record.id),
     }
-    return Panel("delivery", _l("Delivery"), "store/receiving_panel.html", context, 5)
+    return Panel("delivery", _l("Goods delivery"), "store/receiving_panel.html", context, 5)
 
 
 def _last_day(line: ReceivingLine) -> date | None:
@@ -228,7 +228,7 @@ def _line_badge(line: ReceivingLine) -> tuple[Any, str]:
         return _l("Not inspected"), "neutral"
     if line.refused:
         return (_l("Refused"), "bad") if not line.accepted else (_l("Refused in part"), "warn")
-    return _l("Accepted"), "good"
+    return _l("Accepted in full"), "good"
 
 
 _BOXES: dict[str, Any] = {

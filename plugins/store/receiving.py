@@ -369,4 +369,6 @@ def _search_text(record: Record, detail: Receiving) -> str:
     return "\n".join(part for part in (record.number, record.title, detail.delivery_note, *batches) if part)
 
 
-TYPE = RecordType(CODE, _l("Delivery"), "YS", Receiving, WORKFLOW, _search_text, intake=FIELDS, register=register)
+TYPE = RecordType(
+    CODE, _l("Goods delivery"), "YS", Receiving, WORKFLOW, _search_text, intake=FIELDS, register=register
+)
