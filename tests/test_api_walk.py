@@ -21,8 +21,9 @@ from core.records.models import Record
 from core.rules.charge_models import Charge
 from core.users.models import ApiToken
 from plugins.agents.models import Agent, Contract, OldPart, Payment, Seller, Statement, StatementLine
-from plugins.hotel.models import Cleaning, HotelPlace, RoomEvent, Stay
+from plugins.hotel.models import Cleaning, Complaint, HotelPlace, Order, RoomEvent, Stay
 from plugins.products.models import Item, Model
+from plugins.store import models as store
 from plugins.tools import models as tools
 from plugins.warranty.models import Invoice, PartPrice, Quote, Receipt, Tariff, Term
 from tests.api_scene import API, Asker, token_of
@@ -53,10 +54,19 @@ COLLECTIONS = {
     "statements": Statement,
     "old-parts": OldPart,
     "agents/agents": Agent,
+    "hotel/complaints": Complaint,
+    "hotel/orders": Order,
     "hotel/rooms": HotelPlace,
     "hotel/room-events": RoomEvent,
     "hotel/stays": Stay,
     "hotel/cleanings": Cleaning,
+    "store/assessments": store.Assessment,
+    "store/deliveries": store.Receiving,
+    "store/orders": store.PurchaseOrder,
+    "store/plans": store.Plan,
+    "store/products": store.Product,
+    "store/releases": store.Release,
+    "store/suppliers": store.Supplier,
     "tools/applications": tools.Application,
     "tools/care": tools.Service,
     "tools/clearances": tools.Clearance,
