@@ -49,6 +49,8 @@ from core.users.models import Position, SavedView, User, UserPosition
 from core.users.permissions import all_permissions
 from plugins.agents.models import Agent, Contact, Order, Payment, Statement, StatementLine
 from plugins.hotel.models import Cleaning, Complaint, HotelPlace, Stay
+from plugins.store.models import Paper, Receiving, ReceivingLine, Release
+from plugins.store.models import Plan as PurchasePlan
 from plugins.tools.models import (
     Application,
     Clearance,
@@ -126,12 +128,17 @@ ROWS = {
     "clearance_id": Clearance,
     "contact_id": Contact,
     "deduction_id": Deduction,
+    "delivery_id": Receiving,
+    "delivery_line_id": ReceivingLine,
     "line_id": StatementLine,
     "order_id": Order,
+    "paper_id": Paper,
     "payment_id": Payment,
     "permit_id": Permit,
     "place_id": Place,
+    "plan_id": PurchasePlan,
     "purchase_id": Purchase,
+    "release_id": Release,
     "room_id": HotelPlace,
     "statement_id": Statement,
     "stay_id": Stay,
