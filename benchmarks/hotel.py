@@ -33,8 +33,8 @@ ROOMS, FLOORS = 600, 30
 FIRST = 1_000_000  # of every id: beside what the plugin sets up by itself
 SOME = 5000
 FOUND_EVERY, COMPLAINED_EVERY, OPEN_LAST = 50, 200, 40
-BOARD, ROOM = "/p/hotel/board", "/p/hotel/room/{}"
-DASHBOARD, INSPECTIONS = "/p/hotel/dashboard", "/admin/inspections/"
+BOARD, ROOM = "/p/hotel/board", "/p/hotel/rooms/{}"
+DASHBOARD, INSPECTIONS = "/admin/hotel/dashboard/", "/admin/inspections/"
 
 _BOARD = "SELECT p.code, h.state, h.room_type, f.name FROM hotel_place h JOIN core_place p ON p.id = h.place_id JOIN core_place f ON f.id = h.floor_id WHERE h.unit_id = :unit AND h.category = 'rooms' ORDER BY h.floor_id, h.place_id"
 _ROOM = "SELECT at, what, before, after FROM hotel_event WHERE place_id = :place ORDER BY at DESC, id DESC LIMIT 20"
@@ -129,6 +129,7 @@ def _fill_rooms(work: Any, unit_id: int) -> None:
         [
             {
                 **mine,
+                "id": one["id"],
                 "place_id": one["id"],
                 "floor_id": one["parent_id"],
                 "state": states[n % 4],
