@@ -64,7 +64,7 @@ def _shift(record: Record, detail: Shift) -> list[Panel]:
     writes = record.state == values.WRITING and may_write
     context = {
         "detail": detail,
-        "names": dict(session().execute(names).tuples().all()),
+        "names": {row.id: row.name for row in session().execute(names)},
         "moment": datetime.fromisoformat,
         "entry_url": url_for("hotel.shift_entry", shift_id=record.id) if writes else "",
         "settle_url": url_for("hotel.shift_settle", shift_id=record.id) if writes else "",

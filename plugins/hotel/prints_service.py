@@ -76,7 +76,8 @@ def shift_paper(record: Record) -> dict[str, Any]:
     if not isinstance(detail, Shift):
         raise NotFound()
     people = {detail.giver_id, detail.taker_id, *(one.get("by") for one in detail.entries)} - {None}
-    names = dict(session().execute(select(User.id, User.name).where(User.id.in_(people))).tuples().all())
+    found = session().execute(select(User.id, User.name).where(User.id.in_(people)))
+    names = {row.id: row.name for row in found}
     return {
         "department": str(label_of(values.DEPARTMENTS, detail.department)),
         "shift": str(label_of(values.SHIFTS, detail.shift)),

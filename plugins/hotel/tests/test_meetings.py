@@ -25,8 +25,8 @@ from .scene import House, clauses, make_house
 @pytest.fixture
 def house(app: Flask) -> House:
     made = make_house()
-    made.hotel_place("兰亭厅", "2F", values.MEETING, "hall")
-    made.hotel_place("竹影厅", "2F", values.MEETING, "hall")
+    made.hotel_place("兰亭厅", "2F", values.MEETING, "area")
+    made.hotel_place("竹影厅", "2F", values.MEETING, "area")
     return made
 
 
