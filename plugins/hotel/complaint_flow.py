@@ -97,7 +97,7 @@ TRANSITIONS = (
     ),
     Transition(
         "solve",
-        _l("Solved"),
+        _l("The complaint is solved"),
         _GOING,
         SOLVED,
         DESK,

@@ -55,7 +55,7 @@ PLACE = Field("place", "text", _l("Place"), True, max_length=200, help=_l("Scan 
 FIELDS = (
     PLACE,
     Field("kind", "choice", _l("Kind of work"), choices=values.ORDER_KINDS, default=order_flow.REPAIR_KIND),
-    Field("item_key", "choice", _l("What it is about"), choices=values.DEFECTS),
+    Field("item_key", "choice", _l("What is concerned"), choices=values.DEFECTS),
     Field(
         "severity",
         "choice",

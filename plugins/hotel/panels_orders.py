@@ -45,7 +45,7 @@ def _order(record: Record, detail: Order) -> dict[str, Any]:
         "facts": [
             (_l("Place"), _place(record.unit_id, detail.place_id)),
             (_l("Kind of work"), label_of(values.ORDER_KINDS, detail.kind)),
-            (_l("What it is about"), dashboard.words_of(detail) if detail.item_key else ""),
+            (_l("What is concerned"), dashboard.words_of(detail) if detail.item_key else ""),
             (_l("How serious"), label_of(values.SEVERITIES, detail.severity)),
             (_l("Source"), label_of(values.SOURCES, detail.source)),
             (_l("What was done"), detail.result),

@@ -136,7 +136,7 @@ REPEATS = Report(
     columns=(
         ReportColumn("place", _l("Place")),
         ReportColumn("unit", _l("Unit")),
-        ReportColumn("what", _l("What it is about")),
+        ReportColumn("what", _l("What is concerned")),
         ReportColumn("count", _l("Number of times"), "number", total=True),
         ReportColumn("last", _l("Last on"), "date"),
     ),

@@ -113,7 +113,7 @@ ORDERS = ListSpec(
     base=_base(Order),
     columns=(
         ListColumn("number", _l("Number"), lambda o: o.record.number, "code", link=record_url),
-        ListColumn("title", _l("What"), lambda o: o.record.title, link=record_url, card="title"),
+        ListColumn("title", _l("What is wrong"), lambda o: o.record.title, link=record_url, card="title"),
         ListColumn("state", _l("State"), _state, "badge", card="badge", export=lambda o: str(_state(o)[0])),
         ListColumn("place", _l("Place"), lambda o: o.place.code),
         ListColumn("kind", _l("Kind of work"), lambda o: label_of(values.ORDER_KINDS, o.kind)),
@@ -153,7 +153,7 @@ COMPLAINTS = ListSpec(
     base=_base(Complaint),
     columns=(
         ListColumn("number", _l("Number"), lambda c: c.record.number, "code", link=record_url),
-        ListColumn("title", _l("What"), lambda c: c.record.title, link=record_url, card="title"),
+        ListColumn("title", _l("What is wrong"), lambda c: c.record.title, link=record_url, card="title"),
         ListColumn("state", _l("State"), _state, "badge", card="badge", export=lambda c: str(_state(c)[0])),
         ListColumn("place", _l("Place"), lambda c: c.place.code if c.place is not None else ""),
         ListColumn("category", _l("Category"), lambda c: label_of(values.CATEGORIES, c.category)),
@@ -244,7 +244,12 @@ CODES = ListSpec(
         ListColumn("name", _l("Name"), lambda h: h.place.name),
         ListColumn("category", _l("Category"), lambda h: label_of(values.CATEGORIES, h.category)),
         ListColumn(
-            "state", _l("Code"), _code_state, "badge", card="badge", export=lambda h: str(_code_state(h)[0])
+            "state",
+            _l("Code for guests"),
+            _code_state,
+            "badge",
+            card="badge",
+            export=lambda h: str(_code_state(h)[0]),
         ),
     ),
     orderings=(Ordering("oldest", _l("Oldest first"), (HotelPlace.id,), descending=False),),

@@ -163,14 +163,14 @@ CAUSES = (
     ("facility", _l("Facility")),
     ("clean", _l("Cleanliness")),
     ("noise", _l("Noise")),
-    ("service", _l("Service")),
+    ("service", _l("Service of the staff")),
     ("food", _l("Food")),
     ("bill", _l("Bill")),
     ("safety", _l("Safety and security")),
     ("other", _l("Other cause")),
 )
 COMPENSATIONS = (
-    ("none", _l("None")),
+    ("none", _l("No compensation")),
     ("gift", _l("Small gift")),
     ("discount", _l("Discount")),
     ("refund", _l("Refund")),
