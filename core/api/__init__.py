@@ -77,7 +77,7 @@ _AREAS: dict[str, Any] = {
     "approval": _l("Approvals"),
     "rules": _l("Regulations"),
     "place": _l("Places"),
-    "inspection": _l("Inspections by checklist"),
+    "inspection": _l("Inspection rounds"),
 }
 
 

@@ -83,7 +83,7 @@ def register(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
 
 INSPECTION = RecordType(
     "inspection",
-    _l("Inspection by checklist"),
+    _l("Inspection round"),
     "JC",
     Inspection,
     INSPECTION_WORKFLOW,

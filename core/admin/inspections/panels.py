@@ -85,7 +85,7 @@ def of_place(place: Place) -> Panel:
     done, todo = inspections.of_place(place.id, SHOWN), inspections.open_of_place(place.id, SHOWN)
     return Panel(
         "inspections",
-        _l("Inspections by checklist"),
+        _l("Inspection rounds"),
         "inspection/_place.html",
         {
             "place": place,

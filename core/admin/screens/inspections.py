@@ -115,7 +115,7 @@ def fill_url(row: Any) -> str:
 
 INSPECTIONS = ListSpec(
     name="inspections",
-    title=_l("Inspections by checklist"),
+    title=_l("Inspection rounds"),
     model=Record,
     columns=(
         lists.NUMBER,
@@ -380,7 +380,7 @@ class FindingScreen(ListScreen):
 def admin_views() -> list[AdminEntry]:
     return [
         AdminEntry(
-            InspectionScreen(name=_l("Inspections by checklist"), endpoint="inspections", url="/admin/inspections"),
+            InspectionScreen(name=_l("Inspection rounds"), endpoint="inspections", url="/admin/inspections"),
             SERVICE,
             32,
         ),

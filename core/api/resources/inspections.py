@@ -125,7 +125,7 @@ def _show_inspections(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
 
 INSPECTIONS = ApiResource(
     path="inspections",
-    title=_l("Inspections by checklist"),
+    title=_l("Inspection rounds"),
     model=Inspection,
     permission=inspections.VIEW,
     write_permission=inspections.FILL,
@@ -286,7 +286,7 @@ def operations() -> list[Operation]:
             "POST",
             "/inspections/{id}/answers",
             _l("Answer items, or finish"),
-            _l("Inspections by checklist"),
+            _l("Inspection rounds"),
             answer,
             WRITE,
             SHAPE,
