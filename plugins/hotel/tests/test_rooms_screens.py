@@ -52,10 +52,10 @@ def test_the_board_shows_rooms_by_floor_and_narrows(app: Flask, house: House) ->
 def test_queries_of_pages_do_not_grow_with_the_house(app: Flask, house: House, count_queries: Any) -> None:
     client = enter(app, house)
     counts = []
-    for more in (0, 40):
+    for floor, more in ((3, 2), (4, 40)):
         for number in range(more):
-            house.room(f"03{number:02d}", "2F", clean=False, state=values.VD)
-            house.stay(f"03{number:02d}", days=2, state=values.EXPECTED)
+            house.room(f"{floor:02d}{number:02d}", "2F", clean=False, state=values.VD)
+            house.stay(f"{floor:02d}{number:02d}", days=2, state=values.EXPECTED)
         with house.acting():
             cleaning_list.make(house.unit.id)
         for address in ("/p/hotel/board", "/p/hotel/cleaning", "/p/hotel/phone?all=1", "/admin/hotel/stays/"):
