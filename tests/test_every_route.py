@@ -49,7 +49,8 @@ from core.users.models import Position, SavedView, User, UserPosition
 from core.users.permissions import all_permissions
 from plugins.agents.models import Agent, Contact, Order, Payment, Statement, StatementLine
 from plugins.hotel.models import Cleaning, Complaint, HotelPlace, Stay
-from plugins.store.models import Paper, Receiving, ReceivingLine, Release
+from plugins.products.models import Batch
+from plugins.store.models import Issue, Lot, Paper, Receiving, ReceivingLine, Release
 from plugins.store.models import Plan as PurchasePlan
 from plugins.tools.models import (
     Application,
@@ -124,13 +125,16 @@ OF_ALL = {
 ROWS = {
     "agent_id": Agent,
     "application_id": Application,
+    "batch_id": Batch,
     "cleaning_id": Cleaning,
     "clearance_id": Clearance,
     "contact_id": Contact,
     "deduction_id": Deduction,
     "delivery_id": Receiving,
     "delivery_line_id": ReceivingLine,
+    "issue_id": Issue,
     "line_id": StatementLine,
+    "lot_id": Lot,
     "order_id": Order,
     "paper_id": Paper,
     "payment_id": Payment,

@@ -75,7 +75,7 @@ TRANSITIONS = (
     ),
     Transition(
         "settle",
-        _l("Carried out"),
+        _l("Carry the decision out"),
         frozenset({DECIDED}),
         CLOSED,
         STOCK,

@@ -39,7 +39,7 @@ ANYBODY = (STOCK, SELL, RECEIVE, QUALITY)
 FIELDS = (
     Field("lot", "text", _l("Batch in stock"), max_length=200, help=_l("Scan the label, or type the batch number")),
     Field("quantity", "int", _l("Pieces"), True, minimum=Decimal(1), maximum=Decimal(lots.MOST)),
-    Field("found_at", "choice", _l("Found"), True, values.FOUND_AT),
+    Field("found_at", "choice", _l("Where it was found"), True, values.FOUND_AT),
     Field("problem", "long", _l("What is wrong"), True, max_length=1000, clause=CLAUSE),
     Field("receiving_line", "int", _l("Line of a delivery"), minimum=Decimal(1)),
 )

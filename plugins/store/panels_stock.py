@@ -29,7 +29,7 @@ def of_record(record: Record) -> list[Panel]:
     if isinstance(detail, Objection):
         facts = (
             (_l("Pieces"), detail.quantity),
-            (_l("Found"), label_of(values.FOUND_AT, detail.found_at)),
+            (_l("Where it was found"), label_of(values.FOUND_AT, detail.found_at)),
             (_l("Decision"), label_of(values.DECISIONS, detail.decision) if detail.decision else ""),
             (_l("What was done"), detail.outcome),
         )
@@ -38,7 +38,7 @@ def of_record(record: Record) -> list[Panel]:
     if isinstance(detail, Removal):
         facts = (
             (_l("Why"), label_of(values.REMOVAL_REASONS, detail.reason)),
-            (_l("Due on"), detail.due_on),
+            (_l("To be done by"), detail.due_on),
             (_l("Pieces"), detail.removed),
             (_l("Where to"), label_of(values.REMOVED_TO, detail.removed_to) if detail.removed_to else ""),
         )
@@ -115,7 +115,7 @@ def of_thing(subject: str, row: Any) -> list[Panel]:
     """What there is of a batch of the product file."""
     if subject == "products:batch" and may(VIEW, row.unit_id):
         url = url_for("store.stopped", batch_id=row.id)
-        title = _l("In the store")
+        title = _l("In our store")
         return _listed("store_batch", title, stopping.lots_of(row.id), url, _l("Stock, on the way, with customers"))
     return []
 
