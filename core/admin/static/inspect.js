@@ -22,7 +22,7 @@
   async function send() {
     if (busy || sending || !waiting.size) return;
     busy = true;
-    const inputs = Array.from(waiting.values());
+    const inputs = Array.from(waiting.values()), sent = new Map(inputs.map((i) => [i, i.value]));
     waiting.clear();
     const body = new FormData();
     ["csrf_token", "version"].forEach((n) => body.append(n, form.elements[n].value));
@@ -38,7 +38,8 @@
     inputs.forEach((i) => { const box = itemOf(i); if (box) tell(box.dataset.item, ""); });
     wrong.forEach(([name, text]) => tell(name.split(".")[0], text));
     if (answer.ok) {
-      inputs.filter((i) => i.type === "file" && i.files.length).forEach((i) => { i.value = ""; });
+      // What is kept is not sent a second time with the form: pictures and signatures are files.
+      inputs.filter((i) => (i.type === "file" || i.type === "hidden") && i.value === sent.get(i)).forEach((i) => { i.value = ""; });
       inputs.forEach((i) => { if (i.type !== "file" && i.type !== "hidden") return; const kept = itemOf(i).querySelector("[data-file-kept]"); if (kept) kept.hidden = false; });
       say(form.dataset.kept, false);
     } else if (!wrong.length) say(said.message, true);
@@ -47,7 +48,7 @@
   function note(input, wait) { if (!input.name || !itemOf(input)) return; waiting.set(input.name, input); clearTimeout(timer); timer = setTimeout(send, wait); }
   form.addEventListener("input", (e) => { outside(e.target); if (e.target.type !== "file") note(e.target, 1200); });
   form.addEventListener("change", (e) => note(e.target, 200));
-  form.querySelectorAll("canvas").forEach((c) => c.addEventListener("pointerup", () => setTimeout(() => note(c.parentElement.querySelector("input"), 800), 60)));
+  form.querySelectorAll("canvas").forEach((c) => c.addEventListener("pointerup", () => setTimeout(() => note(c.parentElement.querySelector("input"), 2000), 60)));
   form.addEventListener("submit", (e) => { clearTimeout(timer); if (busy) { e.preventDefault(); const by = e.submitter; const again = setInterval(() => { if (!busy) { clearInterval(again); sending = true; form.requestSubmit(by); } }, 100); } sending = true; });
   window.addEventListener("online", send);
 })();
