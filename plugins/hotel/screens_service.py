@@ -301,7 +301,6 @@ class FacilityView(UnitModelView):
             "badge": _facility_badge(row),
             "services": facilities.services_of(row.id),
             "serve_url": self.get_url(".serve_view", id=row.id) if self._may_serve(row) else "",
-            "edit_url": self.get_url(".edit_view", id=row.id) if self.allowed(SETUP, row) else "",
         }
 
     def _may_serve(self, row: Facility) -> bool:
