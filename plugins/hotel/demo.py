@@ -24,6 +24,7 @@ from . import (
     days,
     facilities,
     food,
+    guest,
     meetings,
     orders,
     processing,
@@ -67,6 +68,16 @@ _ORDERS = (
     (0, 8, "0507", "电视没有信号", values.MINOR, "open"),
     (0, 9, "0207", "马桶堵塞", values.FUNCTION, "open"),
 )
+# What a defect is about, by a word of it: the same at the same room again is one that comes back.
+_ABOUT = {
+    "空调": "aircon",
+    "门锁": "door",
+    "灯": "light",
+    "淋浴": "water",
+    "地漏": "toilet",
+    "马桶": "toilet",
+    "电视": "tv",
+}
 # Complaints: days ago, hour, place, category, text, cause, compensation and yuan, how far it came.
 _COMPLAINTS = (
     (6, 22, "0304", values.ROOMS, "隔壁房间深夜吵闹，无法休息", "noise", ("gift", ""), "closed"),
@@ -147,8 +158,10 @@ class _Story:
             yield moment <= self.play.now
 
     def set_up(self) -> None:
-        """Put facilities on file and give two people their PIN."""
+        """Put facilities on file, hang codes for guests into the rooms and give two people their PIN."""
         with self.at(DAYS, 9, MANAGER):
+            for row in session().scalars(select(HotelPlace).where(HotelPlace.unit_id == self.unit_id)).all():
+                guest.make_code(row.id)
             for code, name, place, every, ago, contractor in _FACILITIES:
                 last = (self.moment(ago, 9)).date().isoformat()
                 raw = {"code": code, "name": name, "place": place, "every_months": every, "last_on": last}
@@ -227,6 +240,7 @@ class _Story:
                 if not goes:
                     continue
                 raw = {"place": code, "text": text, "severity": severity, "source": values.STAFF}
+                raw |= {"item_key": next((key for word, key in _ABOUT.items() if word in text), "other")}
                 record = orders.register(self.unit_id, raw)
             self._carry_out(record, back, hour, until)
 
