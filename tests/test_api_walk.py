@@ -21,7 +21,20 @@ from core.records.models import Record
 from core.rules.charge_models import Charge
 from core.users.models import ApiToken
 from plugins.agents.models import Agent, Contract, OldPart, Payment, Seller, Statement, StatementLine
-from plugins.hotel.models import Cleaning, Complaint, HotelPlace, Order, RoomEvent, Stay
+from plugins.hotel.models import (
+    Cleaning,
+    Complaint,
+    Facility,
+    Food,
+    HotelPlace,
+    Meeting,
+    Order,
+    Processing,
+    RoomEvent,
+    Sample,
+    Shift,
+    Stay,
+)
 from plugins.products.models import Item, Model
 from plugins.store import models as store
 from plugins.tools import models as tools
@@ -60,6 +73,12 @@ COLLECTIONS = {
     "hotel/room-events": RoomEvent,
     "hotel/stays": Stay,
     "hotel/cleanings": Cleaning,
+    "hotel/facilities": Facility,
+    "hotel/foods": Food,
+    "hotel/meetings": Meeting,
+    "hotel/processing": Processing,
+    "hotel/samples": Sample,
+    "hotel/shifts": Shift,
     "store/assessments": store.Assessment,
     "store/deliveries": store.Receiving,
     "store/check": store.Lot,

@@ -48,7 +48,7 @@ from core.units.models import Stage, Unit
 from core.users.models import Position, SavedView, User, UserPosition
 from core.users.permissions import all_permissions
 from plugins.agents.models import Agent, Contact, Order, Payment, Statement, StatementLine
-from plugins.hotel.models import Cleaning, Complaint, HotelPlace, Stay
+from plugins.hotel.models import Cleaning, Complaint, Food, FoodLine, HotelPlace, Shift, Stay
 from plugins.products.models import Batch
 from plugins.store.models import Issue, Lot, Paper, Receiving, ReceivingLine, Release
 from plugins.store.models import Plan as PurchasePlan
@@ -132,6 +132,8 @@ ROWS = {
     "deduction_id": Deduction,
     "delivery_id": Receiving,
     "delivery_line_id": ReceivingLine,
+    "food_id": Food,
+    "food_line_id": FoodLine,
     "issue_id": Issue,
     "line_id": StatementLine,
     "lot_id": Lot,
@@ -144,6 +146,7 @@ ROWS = {
     "purchase_id": Purchase,
     "release_id": Release,
     "room_id": HotelPlace,
+    "shift_id": Shift,
     "statement_id": Statement,
     "stay_id": Stay,
     "stock_id": Stock,
