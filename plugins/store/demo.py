@@ -151,7 +151,7 @@ class _Story:
             with self.on(BEGINS, "product_management"):
                 model = self._model(code, name)
             with self.on(BEGINS, "procurement"):
-                raw = {
+                raw: dict[str, Any] = {
                     "model_id": str(model),
                     "barcode": barcode,
                     "shelf_days": str(shelf or ""),
@@ -267,7 +267,7 @@ class _Story:
         with self.on(days + self.rng.random() / 3, "sales"):
             for _ in range(self.rng.randint(1, 3)):
                 one = self.rng.choice(GOODS)
-                raw = {
+                raw: dict[str, Any] = {
                     "kind": "sale",
                     "lines": [{"code": one[2], "pieces": self.rng.randint(1, 2 if one[3] else 1)}],
                 }
