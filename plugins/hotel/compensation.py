@@ -6,7 +6,7 @@ is amended, or corrected by an adjusting line once it was posted. So nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
 from core.sdk import (
+    Fact,
     FactKind,
     Field,
     InvalidData,
@@ -73,7 +74,7 @@ FACT_KINDS = {
 
 
 def decide(step: Step) -> None:
-    """Compensate at once where the desk may, else ask whoever may (the step ``compensate``).
+    """See what a compensation needs, and ask whoever decides about it (the step ``compensate``).
 
     Raises:
         InvalidData: beside ``amount``: none where money is given, money for nothing, parts of a cent, or the unit
@@ -89,8 +90,7 @@ def decide(step: Step) -> None:
         raise InvalidData({"amount": _l("No clause says who decides about money for guests here")})
     position = decider(found.values, amount) if found.holds else ""
     if not position:
-        grant(record, step.detail, kind, amount)
-        return
+        return  # granted as soon as the step is taken (``after_step``)
     approvals.ask(
         record.unit_id,
         clause=CLAUSE,
@@ -102,6 +102,14 @@ def decide(step: Step) -> None:
         record=record,
         data={"compensation": kind},
     )
+
+
+def after_step(record: Record, transition: str, facts: Sequence[Fact]) -> None:
+    """Grant what the desk itself may decide, once the step was taken (the hook of the plugin)."""
+    if record.type != "hotel_complaint" or transition != "compensate" or waiting(record):
+        return
+    said = facts[0].data
+    grant(record, detail_of(record), said["compensation"], money_math.exact(said.get("amount") or 0))
 
 
 def _amount(kind: str, given: Decimal | None) -> Decimal:

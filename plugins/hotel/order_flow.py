@@ -16,6 +16,7 @@ from core.sdk import (
     FactKind,
     Field,
     Guard,
+    Record,
     State,
     Step,
     Transition,
@@ -28,6 +29,7 @@ from core.sdk import (
 )
 
 from . import rooms, values
+from .models import Order
 from .notices_orders import AGAIN
 from .rights import CHECK, DESK, REPAIR, REPORT
 from .values import ASSIGNED, CANCELLED, CHECKED_STATE, CLOSED, DONE, OPEN
@@ -143,18 +145,17 @@ def _not_accept(step: Step) -> None:
 
 def _check(step: Step) -> None:
     step.detail.checked_at, step.detail.checked_by = step.at, current_scope().actor_id
-    let_go(step)
 
 
-def let_go(step: Step) -> None:
-    """The order blocks its room no more; the room is free once no other order blocks it."""
-    if not step.detail.blocks:
-        return
-    step.detail.blocks = False
+def _unblock(step: Step) -> None:
+    let_go(step.record, step.detail, step.values["reason"])
+
+
+def let_go(record: Record, detail: Order, note: str = "") -> None:
+    """An order blocks its room no more; the room is free once no other order blocks it."""
+    detail.blocks = False
     session().flush()
-    rooms.unblock(step.detail.place_id, step.record)
-    if step.transition.fact != "unblocked":
-        step.add_fact("unblocked")
+    rooms.unblock(detail.place_id, record, note)
 
 
 def _block(step: Step) -> None:
@@ -284,7 +285,7 @@ TRANSITIONS = (
         "unblocked",
         (_REASON,),
         (Guard(NOT_CONCERNED, _is_blocking),),
-        apply=let_go,
+        apply=_unblock,
         note="reason",
         help=_l("It may be sold although this is not repaired; say why"),
         weight=65,
@@ -297,7 +298,6 @@ TRANSITIONS = (
         CHECK,
         "cancelled",
         (_REASON,),
-        apply=let_go,
         note="reason",
         tone="danger",
         weight=90,

@@ -273,7 +273,11 @@ def of_complaint(complaint_id: int) -> Sequence[Order]:
 
 
 def after_step(record: Record, transition: str, _facts: Sequence[Fact]) -> None:
-    """What was checked closes by itself where no guest waits; a complaint that is closed closes its orders."""
+    """What was checked frees its room, and closes by itself where no guest waits; a complaint that is closed closes
+    its orders.
+    """
+    if record.type == CODE and transition in ("check", "cancel"):
+        _free(record)
     if record.type == CODE and transition in ("check", "tell"):
         detail = session().get_one(Order, record.id)
         if transition == "tell" or detail.complaint_id is None or not _waits(detail.complaint_id):
@@ -282,6 +286,16 @@ def after_step(record: Record, transition: str, _facts: Sequence[Fact]) -> None:
         for one in of_complaint(record.id):
             if one.record.state == values.CHECKED_STATE:
                 perform(one.id, "close", permitted=True)
+
+
+def _free(record: Record) -> None:
+    detail = session().get_one(Order, record.id)
+    if not detail.blocks:
+        return
+    order_flow.let_go(record, detail)
+    fact = append_fact(record, WORKFLOW.fact_kinds["unblocked"], at=clock.now())
+    session().flush()
+    tell_of_fact(record, fact)
 
 
 def _waits(complaint_id: int) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint
 
-from core.sdk import Part
+from core.sdk import Fact, Part, Record
 
 from . import (
     api_orders,
     checklists,
+    compensation,
     complaints,
     orders,
     panels_orders,
@@ -33,6 +35,11 @@ def _set_up(unit: Any) -> None:
     checklists.set_up(unit.id)
 
 
+def _follow(record: Record, transition: str, facts: Sequence[Fact]) -> None:
+    orders.after_step(record, transition, facts)
+    compensation.after_step(record, transition, facts)
+
+
 PART = Part(
     record_types=(orders.TYPE, complaints.TYPE),
     rules=rules_orders.RULES,
@@ -44,7 +51,7 @@ PART = Part(
     api_resources=api_orders.resources,
     jobs=retention.declared,
     unit_enabled=_set_up,
-    record_transitioned=orders.after_step,
+    record_transitioned=_follow,
     record_panels=panels_orders.of_record,
     dashboard_tiles=screens_orders.tiles,
 )

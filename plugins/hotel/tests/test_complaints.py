@@ -97,7 +97,7 @@ def test_the_desk_decides_up_to_its_limit(app: object) -> None:
     key = complain(house)
     pay(house, key, "200")
     assert money(house, key) == [("JD-4", "company", Decimal("200.00"), "proposed")]
-    assert house.facts(key) == ["registered", "compensated", "asked"]
+    assert house.facts(key) == ["registered", "asked", "compensated"]
 
 
 @pytest.mark.clause("JD-4")
