@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 
 from core.sdk import InspectionUse, inspections
 
-from . import meetings, orders, values
+from . import cleaning_checks, meetings, orders, values
 
 ROOM, PATROL, HYGIENE, RESTAURANT = "hotel.room", "hotel.patrol", "hotel.hygiene", "hotel.restaurant"
 MEETING, CLEAN, CONDUCT = "hotel.meeting", "hotel.clean", "hotel.conduct"
@@ -192,7 +192,7 @@ USES = [
     InspectionUse(HYGIENE, _l("Restaurants: hygiene"), orders.from_finding),
     InspectionUse(RESTAURANT, _l("Restaurants: patrol"), orders.from_finding),
     InspectionUse(MEETING, _l("Meetings: preparation"), orders.from_finding, meetings.prepared),
-    InspectionUse(CLEAN, _l("Rooms: check after cleaning"), orders.from_finding),
+    InspectionUse(CLEAN, _l("Rooms: check after cleaning"), orders.from_finding, cleaning_checks.after_inspection),
     InspectionUse(CONDUCT, _l("The house: conduct"), orders.from_finding),
 ]
 

@@ -27,6 +27,7 @@ from core.sdk import (
     declare_notices,
     effective,
     fetch,
+    label_of,
     may,
     open_task,
     perform,
@@ -97,7 +98,7 @@ def start(row: Cleaning) -> Cleaning:
         NotAllowed. Refused: it was begun or done already, or the guest of a departure is still there.
     """
     _may_work(row)
-    _lock(row, *WAITING)
+    lock(row, *WAITING)
     if row.kind == values.DEPARTURE and rooms.room_of(row.place_id).occupied:
         text = _l("The guest of %(place)s has not left yet", place=row.place.code)
         raise Refused([Refusal("occupied", text)])
@@ -118,7 +119,7 @@ def finish(row: Cleaning, raw: Mapping[str, Any] | None = None) -> Cleaning:
     if row.state in WAITING:
         start(row)
     _may_work(row)
-    _lock(row, values.DOING)
+    lock(row, values.DOING)
     row.state, row.done_at, row.done_by = values.DONE, clock.now(), current_scope().actor_id
     row.note = given["note"] or row.note
     rooms.set_clean(row.place_id, note=str(_label(row)))
@@ -133,7 +134,7 @@ def knock(row: Cleaning) -> Cleaning:
         NotAllowed. Refused: the room is being cleaned or done.
     """
     _may_work(row)
-    _lock(row, *WAITING)
+    lock(row, *WAITING)
     row.tries += 1
     rooms.note_dnd(row.place_id, row.hotel_day, str(_("Try %(number)d", number=row.tries)))
     return row
@@ -149,7 +150,7 @@ def skip(row: Cleaning, raw: Mapping[str, Any]) -> Cleaning:
     """
     given = clean(SKIP_FIELDS, raw)
     _may_work(row)
-    _lock(row, *WAITING, values.DOING)
+    lock(row, *WAITING, values.DOING)
     room = rooms.lock_room(row.place_id)
     require_clause(SKIP, row.unit_id, Skipping(room, given["why"] == values.DND, row.tries))
     row.state, row.skip, row.note = values.SKIPPED, given["why"], given["note"] or ""
@@ -169,7 +170,7 @@ def take_up(row: Cleaning) -> Cleaning:
         NotAllowed. Refused: it was not skipped, or its day is over.
     """
     _may_work(row)
-    _lock(row, values.SKIPPED)
+    lock(row, values.SKIPPED)
     if row.hotel_day != days.hotel_day(row.unit_id):
         raise Refused([Refusal("day_over", _l("The day of this list is over"))])
     row.state, row.skip, row.done_at, row.done_by = values.TODO, "", None, None
@@ -185,7 +186,7 @@ def check(row: Cleaning, raw: Mapping[str, Any] | None = None) -> Cleaning:
     """
     given = clean((NOTE,), raw or {})
     require(HOUSEKEEPING, row.unit_id)
-    _lock(row, values.DONE)
+    lock(row, values.DONE)
     row.state, row.checked_at, row.checked_by = values.PASSED, clock.now(), current_scope().actor_id
     row.note = given["note"] or row.note
     rooms.set_clean(row.place_id, what=values.CHECKED, note=str(_label(row)))
@@ -203,7 +204,7 @@ def redo(row: Cleaning, raw: Mapping[str, Any]) -> Cleaning:
     """
     given = clean((REASON,), raw)
     require(HOUSEKEEPING, row.unit_id)
-    _lock(row, values.DONE)
+    lock(row, values.DONE)
     row.state, row.note = values.REDO, given["note"]
     row.checked_at, row.checked_by = clock.now(), current_scope().actor_id
     row.done_at = row.done_by = None
@@ -218,7 +219,7 @@ def assign(row: Cleaning, user_id: int | None) -> Cleaning:
         NotAllowed. Refused: it is being cleaned or done; the person may not clean rooms here.
     """
     require(HOUSEKEEPING, row.unit_id)
-    _lock(row, *WAITING)
+    lock(row, *WAITING)
     if user_id is not None and user_id not in accounts.who_may(CLEAN, row.unit_id, [user_id]):
         raise Refused([Refusal("person", _l("This person does not clean rooms here"))])
     row.assignee_id = user_id
@@ -258,7 +259,7 @@ def drop(row: Cleaning) -> Cleaning:
         NotAllowed. Refused: it is being cleaned or done.
     """
     require(HOUSEKEEPING, row.unit_id)
-    _lock(row, *WAITING)
+    lock(row, *WAITING)
     row.state = values.DROPPED
     session().flush()
     _complete(row.unit_id, row.hotel_day)
@@ -293,7 +294,7 @@ def _may_work(row: Cleaning) -> None:
         raise NotAllowed(CLEAN)
 
 
-def _lock(row: Cleaning, *states: str) -> None:
+def lock(row: Cleaning, *states: str) -> None:
     """Lock a cleaning and read it anew.
 
     Raises:
@@ -308,7 +309,7 @@ def _lock(row: Cleaning, *states: str) -> None:
 
 
 def _label(row: Cleaning) -> Any:
-    return dict(values.CLEANINGS)[row.kind]
+    return label_of(values.CLEANINGS, row.kind)
 
 
 def _met(row: Cleaning) -> None:

@@ -247,7 +247,7 @@ def loads_of(rows: Iterable[Cleaning], weigh: Mapping[str, int]) -> dict[int | N
     found: dict[int | None, tuple[int, int, int]] = {}
     for one in rows:
         count, done, load = found.get(one.assignee_id, (0, 0, 0))
-        found[one.assignee_id] = (count + 1, done + (one.state not in OPEN), load + weigh[one.kind])
+        found[one.assignee_id] = (count + 1, done + (one.state not in OPEN), load + weigh.get(one.kind, 0))
     return found
 
 

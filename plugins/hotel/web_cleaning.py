@@ -22,7 +22,7 @@ from core.sdk import (
 )
 from core.sdk_web import by_pin, page_url
 
-from . import cleaning, cleaning_list, days, room_file, values
+from . import cleaning, cleaning_checks, cleaning_list, days, room_file, values
 from .models import Cleaning
 from .rights import CLEAN, HOUSEKEEPING, VIEW
 from .web_rooms import require_here
@@ -171,12 +171,30 @@ def hand_out() -> ResponseReturnValue:
 
 
 def list_step(cleaning_id: str, do: str) -> ResponseReturnValue:
-    """Take a step with a room of the list."""
+    """Take a step with a room of the list; ``inspect`` opens the check by the list and leads there."""
+    if do == "inspect":
+        return _inspect(cleaning_id)
     require_here(HOUSEKEEPING if do in LEADING else CLEAN)
     if _do(cleaning_id, do):
         flash(_("Saved."), "good")
     row = cleaning.get(cleaning_id)
     return redirect(url_for("hotel.cleaning", day=row.hotel_day, _anchor=f"c{row.id}"))
+
+
+def _inspect(cleaning_id: str) -> ResponseReturnValue:
+    require_here(HOUSEKEEPING)
+    row = cleaning.get(cleaning_id)
+    if row.unit_id != g.unit.id:
+        raise NotFound()
+    try:
+        with transaction():
+            record_id = cleaning_checks.open_check(row).id
+    except (NotFound, NotAllowed):
+        raise
+    except AppError as bad:
+        flash(_("; ").join(str(one) for one in bad.texts()), "bad")
+        return redirect(url_for("hotel.cleaning"))
+    return redirect(url_for("record.page", record_id=record_id))
 
 
 # --- the phone ---------------------------------------------------------------------------------------------

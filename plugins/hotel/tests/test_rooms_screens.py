@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,11 +11,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from core.inspections.models import ChecklistVersion
 from core.kernel import clock
-from core.sdk import User, transaction
-from plugins.hotel import cleaning_list, values
+from core.sdk import Inspection, User, inspections, transaction
+from core.users import passwords
+from core.users.models import UserPin
+from plugins.hotel import cleaning, cleaning_list, values
 from plugins.hotel.models import Cleaning, HotelPlace, Stay
-from tests.helpers import login
+from tests.helpers import as_system, login, make_user
 
 from .scene import House, make_house
 
@@ -185,3 +189,52 @@ def test_lists_forms_and_tiles_open(app: Flask, house: House) -> None:
     answer = client.post("/admin/hotel/places/below/", data={"place": "2F", "category": "rooms", "beds": "1"})
     assert answer.status_code == 302
     assert len(house.all(select(HotelPlace.id).where(HotelPlace.category == values.ROOMS))) == 8
+
+
+def test_a_housekeeper_works_on_the_shared_phone_by_pin(app: Flask, house: House) -> None:
+    house.stay("0101", days=4)
+    house.later(days=1)
+    anna = house.staff("hotel_housekeeping")
+    device = make_user(house.unit, {"device.share"}, username="floor1")
+    with as_system() as work:
+        long_ago = house.now - timedelta(days=3)
+        work.add(UserPin(user_id=anna.id, pin_hash=passwords.hash_password("2580"), set_at=long_ago))
+    with house.acting():
+        cleaning_list.make(house.unit.id)
+        cleaning_list.hand_out(house.unit.id, [anna.id])
+    with clock.frozen(house.now):
+        phone = enter(app, house, device)
+        assert phone.get("/p/hotel/phone").status_code == 302  # who is working?
+        assert phone.get("/p/hotel/cleaning").status_code == 403
+        phone.post("/account/colleague", data={"user": str(anna.id), "pin": "2580"})
+        assert "0101" in text(phone.get("/p/hotel/phone"))
+        key = house.all(select(Cleaning.id))[0]
+        for do in ("start", "finish"):
+            phone.post(f"/p/hotel/phone/{key}/{do}")
+        row: Cleaning = house.all(select(Cleaning))[0]
+        assert (row.state, row.done_by) == (values.DONE, anna.id)
+        assert phone.get("/p/hotel/cleaning").status_code == 403  # only the phone page is hers here
+
+
+@pytest.mark.parametrize("verdict", ["pass", "fail"])
+def test_a_cleaned_room_is_checked_by_the_list(app: Flask, house: House, verdict: str) -> None:
+    with house.acting(), transaction():
+        row = cleaning.add_extra(house.unit.id, {"room": "0101", "note": ""})
+        cleaning.finish(row)
+        key = row.id
+    client = enter(app, house)
+    answer = client.post(f"/p/hotel/cleaning/{key}/inspect")
+    assert answer.status_code == 302
+    assert client.post(f"/p/hotel/cleaning/{key}/inspect").location == answer.location
+    with house.acting(), transaction() as work:
+        found = work.scalars(select(Inspection).where(Inspection.subject == f"cleaning:{key}")).one()
+        inspections.begin(found.id)
+        items = work.get_one(ChecklistVersion, found.version_id).items
+        wanted = [one for one in items if one["kind"] == "check"]
+        assert wanted
+        raw = {one["key"]: "pass" for one in wanted}
+        raw |= {wanted[0]["key"]: verdict, f"{wanted[0]['key']}.note": "头发"}
+        inspections.finish(found.id, raw)
+    state = house.all(select(Cleaning.state))[0]
+    assert state == (values.PASSED if verdict == "pass" else values.REDO)
+    assert house.room_state("0101") == (values.VC if verdict == "pass" else values.VD)
