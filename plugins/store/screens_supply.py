@@ -162,7 +162,7 @@ def qualified(row: Supplier) -> tuple[Any, str]:
     """Return (label, tone) of how long a supplier's assessment is good for."""
     until = row.qualified_until
     if until is None:
-        return _l("Never assessed"), "neutral"
+        return (_l("Never assessed"), "neutral") if row.score is None else (_l("No valid assessment"), "bad")
     today = local_day(row.unit_id)
     tone = "bad" if until < today else "warn" if until <= today + timedelta(days=SOON_DAYS) else "good"
     return until.isoformat(), tone

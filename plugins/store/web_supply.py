@@ -178,10 +178,15 @@ def _save(delivery_id: int) -> bool:
 
 
 def _typed(line: ReceivingLine) -> dict[str, Any]:
-    """Return what was typed of a line; nothing where nobody counted it and its dates stayed as they were."""
-    found = {one.name: request.form.get(f"{line.id}.{one.name}", "").strip() for one in inspecting.RESULT_FIELDS}
-    touched = any(found[name] for name in ("counted", "accepted", "refused", "fault"))
-    return {"id": line.id, **found} if touched else {}
+    """Return what was typed of a line; nothing where it was not counted and its dates stayed."""
+    names = [one.name for one in inspecting.RESULT_FIELDS]
+    found = {name: request.form.get(f"{line.id}.{name}", "").strip() for name in names}
+    changed = any(found[name] and found[name] != str(getattr(line, name) or "") for name in names)
+    if not changed:
+        return {}
+    if not found["counted"] and request.form.get(AS_EXPECTED) and not found["accepted"]:
+        found["counted"] = str(line.expected)
+    return {"id": line.id, **found}
 
 
 def _inspection(delivery: Receiving, errors: Mapping[str, Any], problems: Any) -> dict[str, Any]:

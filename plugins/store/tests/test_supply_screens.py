@@ -107,6 +107,21 @@ def test_a_delivery_is_inspected_on_its_page(shop: Shop, page: FlaskClient) -> N
     assert "L8" in text(page, f"/admin/record/{key}")
 
 
+def test_dates_typed_on_the_page_count_for_lines_as_expected(shop: Shop, page: FlaskClient) -> None:
+    for clause in ("R02-9", "R02-10"):
+        shop.clause(clause)
+    shop.model("酸奶", barcode=CODE, shelf_days=180)
+    key = delivered(shop, f"{CODE}, 10")
+    line = shop.all(select(ReceivingLine.id).where(ReceivingLine.receiving_id == key))[0]
+    url, dates = f"/p/store/delivery/{key}/inspect", {f"{line}.batch": "L7", f"{line}.made_on": "2026-01-10"}
+    with clock.frozen(shop.now):
+        assert page.post(url, data={**dates, "do": "save"}).status_code == 422
+        assert page.post(url, data={"do": "finish", "as_expected": "1"}).status_code == 422
+        assert page.post(url, data={**dates, "do": "finish", "as_expected": "1"}).status_code == 302
+    (lot,) = shop.all(select(Lot).where(Lot.receiving_id == key))
+    assert (lot.stock, lot.number, str(lot.last_day)) == (10, "L7", "2026-07-09")
+
+
 def test_the_boxes_of_records_show_what_there_is(shop: Shop, page: FlaskClient) -> None:
     shop.model("酸奶", barcode=CODE)
     with shop.acting():
