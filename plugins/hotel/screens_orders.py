@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import g, render_template, url_for
@@ -261,6 +262,7 @@ CODES = ListSpec(
     actions=(
         BulkAction("make", _l("Make codes"), lambda row, _v: guest.make_code(row.id), SETUP),
         label_action("hotel.guest", SETUP),
+        replace(label_action("hotel.guest_poster", SETUP), key="posters", label=_l("Print posters")),
         BulkAction(
             "renew",
             _l("Renew codes"),

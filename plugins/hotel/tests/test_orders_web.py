@@ -17,7 +17,16 @@ from core.documents import labels
 from core.documents import services as documents
 from core.kernel import clock
 from core.sdk import Attachment, Record, User
-from plugins.hotel import complaints, dashboard, guest, prints_orders, reports_orders, screens_orders, values
+from plugins.hotel import (
+    api_orders,
+    complaints,
+    dashboard,
+    guest,
+    prints_orders,
+    reports_orders,
+    screens_orders,
+    values,
+)
 from plugins.hotel.models import HotelPlace, Order
 from plugins.hotel.tests.scene import House
 from plugins.hotel.tests.test_orders import make, register
@@ -223,3 +232,17 @@ def test_another_unit_opens_nothing(app: Flask, house: House) -> None:
     for address in (f"/admin/record/{key}", f"/admin/record/{complaint}", f"/p/hotel/complaint/{complaint}/order"):
         assert client.get(address).status_code == 404
     assert client.get(f"/p/hotel/order/new?place={house.places['0101']}").status_code == 404
+
+
+def test_over_the_api_contacts_are_written_and_never_read(app: Flask, house: House) -> None:
+    order, complaint = api_orders.resources()
+    assert order.create is not None and complaint.create is not None
+    with house.acting():
+        made = order.create(house.unit.id, {"place": "0101", "text": "灯不亮", "severity": values.FUNCTION})
+        told = complaint.create(
+            house.unit.id, {"place": "0101", "channel": "desk", "text": "太吵", "contact": "8101"}
+        )
+        shown = [order.show([made])[0], complaint.show([told])[0]]
+    assert [one["place"] for one in shown] == ["0101", "0101"]
+    assert [set(one) for one in shown] == [set(order.read), set(complaint.read)]
+    assert "contact" not in shown[1] and told.contact == "8101"
