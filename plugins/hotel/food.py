@@ -303,7 +303,7 @@ WORKFLOW = make_workflow(
         ),
     ),
     (
-        FactKind("registered", _l("Food arrived"), 0),
+        FactKind("registered", _l("Food arrived"), 0, words=(("lines", _l("Kinds of ingredient"), ()),)),
         FactKind("accepted", _l("Food accepted"), 30),
         FactKind("refused", _l("Food refused"), 30),
         FactKind("cancelled", _l("Entered by mistake"), 90),

@@ -20,6 +20,7 @@ from core.sdk import (
     State,
     Step,
     Transition,
+    Unit,
     accounts,
     answered_before,
     clean,
@@ -38,6 +39,7 @@ from core.sdk import (
     require,
     require_clause,
     session,
+    speaking,
     transaction,
 )
 
@@ -95,7 +97,7 @@ def register(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
             TYPE,
             unit_id,
             detail,
-            title=_title(detail),
+            title=_title(unit_id, detail),
             customer_id=None,
             received_at=clock.now(),
             permission=REPORT,
@@ -106,9 +108,11 @@ def register(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
         return record
 
 
-def _title(detail: Shift) -> str:
-    words = label_of(values.DEPARTMENTS, detail.department), label_of(values.SHIFTS, detail.shift)
-    return " · ".join((*(str(one) for one in words), detail.hotel_day.isoformat()))
+def _title(unit_id: int, detail: Shift) -> str:
+    """Return what a shift is called, in the unit's language."""
+    with speaking(session().scalar(select(Unit.locale).where(Unit.id == unit_id)) or "zh"):
+        words = label_of(values.DEPARTMENTS, detail.department), label_of(values.SHIFTS, detail.shift)
+        return " · ".join((*(str(one) for one in words), detail.hotel_day.isoformat()))
 
 
 def _carried(unit_id: int, department: str) -> list[dict[str, Any]]:
@@ -264,7 +268,7 @@ WORKFLOW = make_workflow(
         ),
     ),
     (
-        FactKind("registered", _l("Shift begun"), 0),
+        FactKind("registered", _l("Shift begun"), 0, words=(("carried", _l("Open from the last shift"), ()),)),
         FactKind("handed", _l("Handed over"), 20),
         FactKind("back", _l("Written on"), 25),
         FactKind("taken", _l("Taken over"), 30),

@@ -32,7 +32,7 @@ from .models import Food, FoodLine, Shift
 from .rights import CATERING, DESK, REPORT
 from .screens_service import chosen_place, hall_fields
 
-ROWS = 10
+ROWS = 8
 _LINE_NAMES = tuple(one.name for one in food.LINE_FIELDS)
 
 

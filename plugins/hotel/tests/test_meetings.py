@@ -12,7 +12,7 @@ from sqlalchemy import select
 from core.kernel import clock
 from core.rules import schedules
 from core.rules.obligation_models import Obligation
-from core.sdk import Conflict, InvalidData, NotAllowed, NotFound, Refused, perform, pins, session
+from core.sdk import Conflict, InvalidData, NotAllowed, NotFound, Refused, inspections, perform, pins, session
 from core.tasks.models import Task
 from plugins.hotel import facilities, meetings, shifts, values
 from plugins.hotel.models import Facility, Meeting, Shift
@@ -304,3 +304,26 @@ def test_a_facility_is_changed_by_one_at_a_time_and_taken_out_of_use(house: Hous
     other = make_house()
     with other.acting(), pytest.raises(NotFound):
         facilities.serve(key, {"what": "保养"})
+
+
+# --- the checklist of a preparation ------------------------------------------------------------------
+
+
+@pytest.mark.clause("JD-7")
+def test_a_hall_is_ready_when_its_checklist_is_through_and_all_is_well(house: House) -> None:
+    key = book(house, 8, 10)
+    (checked,) = house.all(select(Meeting.inspection_id).where(Meeting.id == key))
+    assert checked is not None
+    with house.acting():
+        inspections.begin(checked)
+        version = inspections.version_of(inspections.get_inspection(checked))
+        assert version is not None
+        inspections.finish(checked, {one["key"]: "pass" for one in version.items if one["kind"] == "check"})
+    assert house.state(checked) == "done" and house.state(key) == values.READY
+
+
+def test_a_cancelled_meeting_needs_no_preparation(house: House) -> None:
+    key = book(house, 8, 10)
+    (checked,) = house.all(select(Meeting.inspection_id).where(Meeting.id == key))
+    house.do(key, "cancel", reason="客户取消")
+    assert house.state(checked) == "cancelled"
