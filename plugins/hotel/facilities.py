@@ -115,7 +115,7 @@ def set_active(facility: Facility, active: bool) -> None:
         facility.active = active
         session().flush()
         if not active:
-            _finish_tasks(facility, local_day(facility.unit_id), str(_("Out of use")))
+            _finish_tasks(facility, local_day(facility.unit_id), str(_("Taken out of use")))
 
 
 def _columns(unit_id: int, raw: Mapping[str, Any]) -> dict[str, Any]:

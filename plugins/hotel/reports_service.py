@@ -114,7 +114,7 @@ HALLS = Report(
         ReportColumn("hall", _l("Hall")),
         ReportColumn("meetings", _l("Meetings"), "number", total=True),
         ReportColumn("people", _l("People"), "number", total=True),
-        ReportColumn("hours", _l("Hours"), "number", total=True),
+        ReportColumn("hours", _l("Hours used"), "number", total=True),
     ),
     rows=_halls,
     filters=report_periods.fields(),
