@@ -78,7 +78,7 @@ def _show_check(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
     seen: dict[int, standing.Standing] = {}
     for unit_id in sorted({one.unit_id for one in rows}):
         seen |= standing.of(unit_id, [one for one in rows if one.unit_id == unit_id])
-    found = []
+    found: list[Mapping[str, Any]] = []
     for one in rows:
         refusals = lots.reasons(seen[one.id])
         found.append(

@@ -45,6 +45,7 @@ from .models import Issue, IssueLine, Lot
 from .rights import SELL
 
 MOST_LINES = 100
+CHUNK = 5000
 KEEP_PHONES = timedelta(days=730)  # long enough to reach who bought a batch that is stopped
 FIELDS = (
     Field("kind", "choice", _l("Kind"), True, values.ISSUE_KINDS),
@@ -279,7 +280,9 @@ def lines_of_many(issue_ids: Sequence[int]) -> dict[int, list[IssueLine]]:
 
 def total(lines: Iterable[IssueLine]) -> Decimal:
     """Return what lines come to at the prices of their day (yuan)."""
-    return sum((money_math.times(one.quantity, one.price) for one in lines if one.price is not None), Decimal(0))
+    return sum(
+        (money_math.times(Decimal(one.quantity), one.price) for one in lines if one.price is not None), Decimal(0)
+    )
 
 
 def forget_phones(unit_id: int) -> int:
@@ -287,13 +290,11 @@ def forget_phones(unit_id: int) -> int:
     before = clock.now() - KEEP_PHONES
     old = select(Record.id).where(Record.unit_id == unit_id, Record.type == CODE, Record.received_at < before)
     with transaction():
-        done = session().execute(
-            update(Issue)
-            .where(Issue.unit_id == unit_id, Issue.phone != "", Issue.id.in_(old))
-            .values(phone="")
-            .execution_options(synchronize_session=False)
-        )
-        return int(done.rowcount or 0)
+        mine = Issue.unit_id == unit_id, Issue.phone != "", Issue.id.in_(old)
+        found = list(session().scalars(select(Issue.id).where(*mine).limit(CHUNK)))
+        emptied = update(Issue).where(Issue.id.in_(found)).values(phone="")
+        session().execute(emptied.execution_options(synchronize_session=False))
+        return len(found)
 
 
 def search_text(record: Record, detail: Issue) -> str:

@@ -75,7 +75,6 @@ def _day(day: Any) -> str:
 def quality_paper(lot: Lot) -> dict[str, Any]:
     """Return what the quality file of a batch says (R02-10): where from, its dates, how it moved, to whom."""
     file, shown = trace.of_lot(lot), trace.names_shown(lot.unit_id)
-    kinds, sold = dict(values.MOVEMENTS), dict(values.ISSUE_KINDS)
     return {
         "product": file.name,
         "number": lot.number,
@@ -89,13 +88,18 @@ def quality_paper(lot: Lot) -> dict[str, Any]:
         "stock": str(lot.stock),
         "place": shelf.place_name(lot),
         "moved": [
-            [_moment(lot.unit_id, one.at), str(kinds[one.kind]), f"{one.quantity:+d}", str(one.stock)]
+            [
+                _moment(lot.unit_id, one.at),
+                str(label_of(values.MOVEMENTS, one.kind)),
+                f"{one.quantity:+d}",
+                str(one.stock),
+            ]
             for one in file.moved[:MOST_LINES]
         ],
         "buyers": [
             [
                 one.record.number,
-                str(sold[one.kind]),
+                str(label_of(values.ISSUE_KINDS, one.kind)),
                 str(one.pieces),
                 _who(one.customer, one.phone) if shown else "",
             ]

@@ -9,7 +9,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select
 
-from core.sdk import Field, Record, Report, ReportColumn, label_of, local_day, report_periods, session, unit_facts
+from core.sdk import Field, Record, Report, ReportColumn, Unit, label_of, local_day, report_periods, session
 
 from . import goods, lots, rights, values
 from .models import Lot, Movement, Objection, Supplier
@@ -25,16 +25,19 @@ WITHIN = Field(
 )
 
 
-def _expiry(units: Sequence[int], wanted: Mapping[str, Any]) -> Rows:
+def _expiry(asked: Sequence[int], wanted: Mapping[str, Any]) -> Rows:
     """Yield the batches in stock with a last day, what expires first first."""
     most = wanted.get("days")
     here = (
         select(Lot)
-        .where(Lot.unit_id.in_(units), Lot.state.in_(lots.IN_STOCK), Lot.last_day.is_not(None))
+        .where(Lot.unit_id.in_(asked), Lot.state.in_(lots.IN_STOCK), Lot.last_day.is_not(None))
         .order_by(Lot.last_day, Lot.id)
     )
     rows = session().scalars(here).all()
     names = goods.names_of([one.model_id for one in rows])
+    units = {
+        one.id: one.name for one in session().scalars(select(Unit).where(Unit.id.in_({r.unit_id for r in rows})))
+    }
     for one in rows:
         if one.last_day is None:
             continue
@@ -43,7 +46,7 @@ def _expiry(units: Sequence[int], wanted: Mapping[str, Any]) -> Rows:
             yield {
                 "product": names[one.model_id],
                 "batch": one.number,
-                "unit": unit_facts(one.unit_id).name,
+                "unit": units[one.unit_id],
                 "state": str(label_of(values.LOT_STATES, one.state)),
                 "last_day": one.last_day,
                 "left": left,
@@ -138,7 +141,7 @@ def _objected(units: Sequence[int], wanted: Mapping[str, Any]) -> Rows:
     keys = [row[0] for row in rows if row[0] is not None]
     names = {one.id: one.name for one in session().scalars(select(Supplier).where(Supplier.id.in_(keys)))}
     for key, count, pieces in rows:
-        name = names.get(key) or str(_l("Supplier not known"))
+        name = names.get(key or 0) or str(_l("Supplier not known"))
         yield {"supplier": name, "objections": count, "pieces": int(pieces)}
 
 

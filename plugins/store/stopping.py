@@ -85,13 +85,15 @@ def coming(unit_id: int, model_id: int, number: str, limit: int = SHOWN) -> list
     if not number:
         return []
     wanted = (
-        select(Record, func.sum(ReceivingLine.expected))
+        select(Record.id, func.sum(ReceivingLine.expected))
         .join(Receiving, Receiving.id == Record.id)
         .join(ReceivingLine, ReceivingLine.receiving_id == Receiving.id)
         .where(Record.unit_id == unit_id, Record.state.in_((values.EXPECTED, values.RECEIVED)))
         .where(ReceivingLine.model_id == model_id, ReceivingLine.batch == number)
-        .group_by(Record)
+        .group_by(Record.id)
         .order_by(Record.id)
         .limit(limit)
     )
-    return [Coming(row[0], int(row[1])) for row in session().execute(wanted)]
+    pieces = {row[0]: int(row[1]) for row in session().execute(wanted)}
+    heads = session().scalars(select(Record).where(Record.id.in_(pieces)).order_by(Record.id)) if pieces else ()
+    return [Coming(one, pieces[one.id]) for one in heads]
