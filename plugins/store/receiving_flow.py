@@ -84,7 +84,7 @@ TRANSITIONS = (
     ),
     Transition(
         "check",
-        _l("Finish the inspection"),
+        _l("Finish inspecting the delivery"),
         frozenset({RECEIVED}),
         CHECKED,
         RECEIVE,
