@@ -126,7 +126,7 @@ def bring_stay(stay: Stay, given: Mapping[str, Any]) -> Stay:
     if wanted in (values.EXPECTED, values.IN_HOUSE) and stay.state in _WAY:
         _reschedule(stay, given)
         code = places.tidy_code(given.get("room"))
-        if code and (stay.place is None or stay.place.code != code):
+        if code and room_file.read_room(stay.unit_id, code).place_id != stay.place_id:
             stays.move(stay, {"room": code, "anyway": True})
     step = _STEPS.get((stay.state, wanted))
     return step(stay) if step is not None else stay

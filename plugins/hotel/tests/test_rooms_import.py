@@ -107,6 +107,13 @@ def test_a_longer_stay_is_a_change(house: House) -> None:
     assert house.all(select(Stay.departs_on))[0].isoformat() == "2026-03-09"
 
 
+def test_another_room_and_more_days_in_one_row(house: House) -> None:
+    run(house, StayImporter(), [stay_row("A1", state="入住")])
+    run(house, StayImporter(), [stay_row("A1", "0202", last="2026-03-09", state="入住")])
+    assert (house.room_state("0101"), house.room_state("0202")) == (values.VD, values.OC)
+    assert house.all(select(Stay.departs_on))[0].isoformat() == "2026-03-09"
+
+
 @pytest.mark.clause("R06-7b", "JD-9")
 def test_rooms_that_cannot_be_had_are_errors_of_their_rows(house: House) -> None:
     house.stay("0103", days=3)
