@@ -49,8 +49,17 @@ from core.users.models import Position, SavedView, User, UserPosition
 from core.users.permissions import all_permissions
 from plugins.agents.models import Agent, Contact, Order, Payment, Statement, StatementLine
 from plugins.hotel.models import Cleaning, Complaint, Food, FoodLine, HotelPlace, Shift, Stay
-from plugins.products.models import Batch
-from plugins.store.models import Issue, Lot, Paper, Receiving, ReceivingLine, Release
+from plugins.products.models import Batch, Model
+from plugins.store.models import (
+    Issue,
+    Lot,
+    Paper,
+    Receiving,
+    ReceivingLine,
+    Release,
+    StockCount,
+    StockCountLine,
+)
 from plugins.store.models import Plan as PurchasePlan
 from plugins.tools.models import (
     Application,
@@ -129,6 +138,7 @@ ROWS = {
     "cleaning_id": Cleaning,
     "clearance_id": Clearance,
     "contact_id": Contact,
+    "count_id": StockCount,
     "deduction_id": Deduction,
     "delivery_id": Receiving,
     "delivery_line_id": ReceivingLine,
@@ -137,6 +147,7 @@ ROWS = {
     "issue_id": Issue,
     "line_id": StatementLine,
     "lot_id": Lot,
+    "model_id": Model,
     "order_id": Order,
     "paper_id": Paper,
     "payment_id": Payment,
@@ -156,6 +167,7 @@ ROWS = {
 MEANS = (
     ("hotel.complaint_order", "record_id", Complaint),
     ("inspections.", "record_id", Inspection),
+    ("store.count_reason", "line_id", StockCountLine),
     ("tools.purchase_", "line_id", PurchaseLine),
     ("tools.accept", "record_id", Handover),
     ("tools.count", "record_id", Count),
