@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, event, select
 
 from core.kernel import clock
-from core.sdk import Record, User, session
+from core.sdk import Record, User, documents, session
 from plugins.store import orders, plans, prints_supply, receiving, releases, reports_supply, suppliers, values
 from plugins.store.models import Lot, Objection, Paper, Product, PurchaseOrder, Receiving, ReceivingLine, Supplier
 from tests.helpers import login
@@ -176,6 +176,24 @@ def test_prints_and_reports_come_out(shop: Shop, page: FlaskClient) -> None:
         assert list(reports_supply.PAPERS.rows([shop.unit.id], {"days": 10})) == []
     for code in ("reorder", "suppliers", "papers", "received"):
         text(page, f"/admin/report-list/show/?report=store.{code}")
+
+
+def test_the_papers_are_set_in_both_languages(shop: Shop) -> None:
+    shop.model("酸奶", barcode=CODE)
+    key = delivered(shop)
+    supplier = shop.all(select(Receiving.supplier_id).where(Receiving.id == key))[0]
+    with shop.acting():
+        order = orders.register(shop.unit.id, {"supplier": str(supplier), "lines": f"{CODE}, 3, 2.5"}).id
+    good = {"quality": 90, "delivery": 80, "price": 70, "service": 85, "reputation": 95, "verdict": "qualified"}
+    shop.do(supplier, "assess", **good)
+    for form, about in (
+        (prints_supply.ORDER, order),
+        (prints_supply.INSPECTION, key),
+        (prints_supply.SUPPLIER, supplier),
+    ):
+        for locale in ("zh", "en"):
+            with shop.acting():
+                assert documents.preview(documents.form_of(form), about, locale).startswith(b"%PDF")
 
 
 def test_lists_ask_the_same_for_five_and_for_fifty(shop: Shop, page: FlaskClient) -> None:
