@@ -58,7 +58,12 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "JD-2": {"limit": 30},
     "JD-2b": {"limit": 0},
     "JD-3": {"grams": 125, "hours": 48},
-    "JD-4": {"free": Decimal("200.00"), "position": "dept_manager", "top": Decimal("1000.00"), "top_position": "gm"},
+    "JD-4": {
+        "free": Decimal("200.00"),
+        "position": "dept_manager",
+        "top": Decimal("1000.00"),
+        "top_position": "gm",
+    },
     "JD-5": {"interval": 1},
     "JD-6": {"tries": 2},
     "JD-6b": {"days": 2, "tells": "dept_manager"},
