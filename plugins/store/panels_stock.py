@@ -9,11 +9,11 @@ from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from core.sdk import Customer, Panel, Record, detail_of, fetch, label_of, may
+from core.sdk import Customer, Hit, Panel, Record, detail_of, fetch, label_of, may
 from core.sdk_web import page_url
 
-from . import goods, issues, stopping, trace, values
-from .models import Issue, Lot, Objection, Removal, Supplier
+from . import finding, goods, issues, stopping, trace, values
+from .models import Issue, Lot, Objection, Removal
 from .rights import SELL, VIEW
 
 SHOWN = 20
@@ -51,8 +51,6 @@ def of_record(record: Record) -> list[Panel]:
                 5,
             )
         ]
-    if isinstance(detail, Supplier):
-        return _listed("store_lots", _l("Batches from this supplier"), trace.of_supplier(record.id, SHOWN))
     return []
 
 
@@ -136,3 +134,17 @@ def of_customer(customer: Customer) -> list[Panel]:
     ]
     context = {"rows": rows, "url": "", "label": ""}
     return [Panel("store_bought", _l("Goods from the store"), "store/lots_panel.html", context, 60)] if rows else []
+
+
+def find_lots(unit: Any, text: str, limit: int) -> list[Hit]:
+    """Find batches by label, batch number, bar code or model, for the search box."""
+    _model, rows = finding.lots_for(unit.id, text)
+    names = goods.names_of([one.model_id for one in rows[:limit]])
+    return [
+        Hit(
+            one.number,
+            f"{names[one.model_id]} · {label_of(values.LOT_STATES, one.state)}",
+            url_for("store.lot", lot_id=one.id),
+        )
+        for one in rows[:limit]
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask_babel import lazy_gettext as _l
 
-from core.sdk import Job, Part, Periodic
+from core.sdk import Job, Part, Periodic, SearchSource
 
 from . import (
     api_stock,
@@ -14,6 +14,7 @@ from . import (
     prints_stock,
     removals,
     reports_stock,
+    rights,
     rules_stock,
     screens_stock,
     stopping,
@@ -42,5 +43,6 @@ PART = Part(
     record_panels=panels_stock.of_record,
     detail_panels=panels_stock.of_thing,
     customer_panels=panels_stock.of_customer,
+    search_sources=(SearchSource("store_lots", _l("Batches in stock"), rights.VIEW, panels_stock.find_lots),),
     dashboard_tiles=screens_stock.tiles,
 )

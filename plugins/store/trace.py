@@ -65,12 +65,6 @@ def names_shown(unit_id: int) -> bool:
     return may("customer.view", unit_id)
 
 
-def of_supplier(supplier_id: int, limit: int = SHOWN) -> Sequence[Lot]:
-    """Return the newest lots a supplier brought."""
-    wanted = select(Lot).where(Lot.supplier_id == supplier_id).order_by(Lot.id.desc()).limit(limit)
-    return session().scalars(wanted).all()
-
-
 @dataclass(frozen=True)
 class Bought:
     """Pieces of a lot that went to a customer, or came back (then more than nothing)."""
