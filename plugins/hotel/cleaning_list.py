@@ -38,6 +38,13 @@ MOST_PEOPLE = 100
 # --- making the list -------------------------------------------------------------------------------------
 
 
+def morning(unit_id: int) -> int:
+    """Do what a hotel day begins with: rooms that were moved in the tree get their floor, then the list is made."""
+    with transaction():
+        room_file.follow_moves(unit_id)
+    return make(unit_id)
+
+
 def make(unit_id: int) -> int:
     """Make the list of the present hotel day, in a transaction of its own; return how many rooms came onto it.
 
@@ -55,7 +62,6 @@ def make(unit_id: int) -> int:
 
 def _make(unit_id: int) -> int:
     day = days.hotel_day(unit_id)
-    room_file.follow_moves(unit_id)
     _drop_earlier(unit_id, day)
     found = room_file.guest_rooms(unit_id)
     there = _kinds_of(unit_id, day)
@@ -134,7 +140,7 @@ def _drop_earlier(unit_id: int, day: date) -> None:
 def declared() -> list[Job | Periodic]:
     """Return the work outside requests."""
     return [
-        Periodic("hotel.morning", _l("Make the list of rooms to be cleaned"), make, timedelta(minutes=20)),
+        Periodic("hotel.morning", _l("Make the list of rooms to be cleaned"), morning, timedelta(minutes=20)),
     ]
 
 

@@ -165,3 +165,13 @@ def test_floors_follow_when_a_room_moves(house: House) -> None:
         assert room_file.follow_moves(house.unit.id) == 0
     found: HotelPlace = house.one_room("0101")
     assert found.floor_id == house.places["2F"]
+
+
+def test_the_mornings_work_is_done_by_the_job(house: House) -> None:
+    house.stay("0101", days=3)
+    house.later(days=1)
+    job = cleaning_list.declared()[0]
+    with house.acting():
+        assert job.name == "hotel.morning"
+        assert cleaning_list.morning(house.unit.id) == 1
+        assert cleaning_list.morning(house.unit.id) == 0
