@@ -76,7 +76,6 @@ def _product_with_everything(unit: Unit, key: int) -> Product:
     """Add a product with one row of each of the plugin's lists."""
     work, of, today, now = session(), {"unit_id": unit.id}, date(2026, 1, 1), clock.now()
     ids = [key + place * _STEP for place in range(len(_RECORDS))]
-    begun = {"starts_on": today, "published_at": now}
     work.add_all([_record(unit, one, *kind) for one, kind in zip(ids, _RECORDS, strict=True)])
     work.add_all([Model(id=key, code=f"SP{key}", name=f"绿茶 {key}", **of)])
     work.add(Place(id=key, kind="shelf", code=f"A{key}", name=f"货架 {key}", path=f"/{key}/", **of))
