@@ -12,7 +12,13 @@ from tests.casework import reading
 from tests.clause_scene import give, listed, look_at_pages, own_clauses
 from tests.helpers import make_unit
 
-OWN = {"MD-1": ("deadline", 2), "MD-2": ("gate", 1), "MD-3": ("gate", 2), "MD-4": ("approval", 2), "MD-5": ("gate", 1)}
+OWN = {
+    "MD-1": ("deadline", 2),
+    "MD-2": ("gate", 1),
+    "MD-3": ("gate", 2),
+    "MD-4": ("approval", 2),
+    "MD-5": ("gate", 1),
+}
 # What the plugin reads by name, with the value a unit starts with.
 PARAMETERS: dict[str, dict[str, Any]] = {
     "R02-CK": {"interval": 1},
