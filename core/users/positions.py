@@ -149,10 +149,12 @@ POSITIONS: tuple[PositionData, ...] = (
         below=True,
         exclusion_group=SEPARATED,
     ),
+    # A phone or counter that several colleagues use: each works there by PIN, in their own name.
+    PositionData("shared_device", "共用设备", "Shared device", ("device.share",)),
 )
 
-# Service partners hold a position, but aren't our staff.
-STAFF = tuple(data.code for data in POSITIONS if data.code != "agent")
+# Service partners hold a position, and so do devices, but neither are our staff.
+STAFF = tuple(data.code for data in POSITIONS if data.code not in ("agent", "shared_device"))
 
 
 def seed_positions() -> int:
