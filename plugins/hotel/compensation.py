@@ -50,7 +50,7 @@ COMPANY = "company"
 IN_MONEY = ("discount", "refund", "voucher")
 MOST = Decimal("999999.99")
 FIELDS = (
-    Field("compensation", "choice", _l("Compensation"), True, values.COMPENSATIONS),
+    Field("compensation", "choice", _l("Compensation to the guest"), True, values.COMPENSATIONS),
     Field(
         "amount",
         "decimal",
@@ -62,7 +62,7 @@ FIELDS = (
     ),
     Field("reason", "long", _l("Why"), True, max_length=500),
 )
-_WORDS = (("compensation", _l("Compensation"), values.COMPENSATIONS), ("amount", _l("Amount"), ()))
+_WORDS = (("compensation", _l("Compensation to the guest"), values.COMPENSATIONS), ("amount", _l("Amount"), ()))
 FACT_KINDS = {
     one.code: one
     for one in (

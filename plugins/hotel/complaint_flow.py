@@ -22,7 +22,7 @@ FACT_KINDS = (
         "registered",
         _l("Complaint entered"),
         0,
-        words=(("channel", _l("How it came"), values.CHANNELS), ("category", _l("Category"), values.CATEGORIES)),
+        words=(("channel", _l("Came by way of"), values.CHANNELS), ("category", _l("Category"), values.CATEGORIES)),
     ),
     FactKind("answered", _l("Guest answered"), 10),
     *compensation.FACT_KINDS.values(),

@@ -47,7 +47,7 @@ FIELDS = (
         help=_l("Empty: that of the place"),
         clause="R06-2",
     ),
-    Field("channel", "choice", _l("How it came"), True, _BY_HAND),
+    Field("channel", "choice", _l("Came by way of"), True, _BY_HAND),
     Field("text", "long", _l("What the guest says"), True, max_length=2000),
     Field(
         "contact",

@@ -57,7 +57,7 @@ _WHEN = (
 )
 _HALL = house.place_field(_l("Hall"), True)
 FIELDS = (
-    Field("title", "text", _l("What it is"), True, max_length=120),
+    Field("title", "text", _l("Name of the meeting"), True, max_length=120),
     _HALL,
     *_WHEN,
     Field("people", "int", _l("People"), minimum=Decimal(1), maximum=Decimal(10000), default=10),

@@ -54,7 +54,7 @@ FACT_KINDS = (
         ),
     ),
     FactKind("blocked", _l("Room blocked by a defect"), 2),
-    FactKind("seen_again", _l("Found again"), 5),
+    FactKind("seen_again", _l("Seen again"), 5),
     FactKind("assigned", _l("Order assigned"), 10),
     FactKind("responded", _l("Somebody is there or answered"), 15),
     FactKind("done", _l("Work done"), 30),

@@ -66,10 +66,10 @@ def _complaint(record: Record, detail: Complaint) -> dict[str, Any]:
         "facts": [
             (_l("Place"), _place(record.unit_id, detail.place_id)),
             (_l("Category"), label_of(values.CATEGORIES, detail.category)),
-            (_l("How it came"), label_of(values.CHANNELS, detail.channel)),
+            (_l("Came by way of"), label_of(values.CHANNELS, detail.channel)),
             (_l("Cause"), label_of(values.CAUSES, detail.cause) if detail.cause else ""),
             (_l("How it was solved"), detail.solution),
-            (_l("Compensation"), _compensation(detail)),
+            (_l("Compensation to the guest"), _compensation(detail)),
         ],
         "detail": detail,
         "contact": detail.contact if may(DESK, record.unit_id) else "",

@@ -68,7 +68,7 @@ FOODS = ListSpec(
         Filter("state", _l("State"), "choice", among(Record.state), values.FOOD_STATES),
         Filter("arrived", _l("Arrived at"), "dates", between(Food.arrived_at)),
     ),
-    quick=(QuickFilter("open", _l("To be judged"), in_state(values.RECEIVED)),),
+    quick=(QuickFilter("open", _l("Waiting for acceptance"), in_state(values.RECEIVED)),),
     search=found_by_words(Food, food.CODE),
     search_hint=_l("Number, supplier or delivery note"),
     empty=_l("No food was received yet."),

@@ -97,7 +97,7 @@ MEETINGS = ListSpec(
     base=_meetings,
     columns=(
         ListColumn("number", _l("Number"), lambda m: m.record.number, "code", link=record_url),
-        ListColumn("title", _l("What it is"), lambda m: m.record.title, link=record_url, card="title"),
+        ListColumn("title", _l("Name of the meeting"), lambda m: m.record.title, link=record_url, card="title"),
         ListColumn("hall", _l("Hall"), lambda m: m.place.name, card="hide"),
         ListColumn("starts", _l("Begins"), lambda m: m.starts_at, "moment", "starts"),
         ListColumn("ends", _l("Ends"), lambda m: m.ends_at, "moment"),

@@ -249,7 +249,7 @@ WORKFLOW = make_workflow(
             TAKEN,
             house.BY_SERVICE,
             "taken",
-            (Field("taker", "user", _l("Taken over by"), True),),
+            (Field("taker", "user", _l("Shift taken over by"), True),),
             apply=_taking,
             kept=("taker",),
             weight=20,
@@ -269,9 +269,9 @@ WORKFLOW = make_workflow(
     ),
     (
         FactKind("registered", _l("Shift begun"), 0, words=(("carried", _l("Open from the last shift"), ()),)),
-        FactKind("handed", _l("Handed over"), 20),
+        FactKind("handed", _l("Shift handed over"), 20),
         FactKind("back", _l("Written on"), 25),
-        FactKind("taken", _l("Taken over"), 30),
+        FactKind("taken", _l("Shift taken over"), 30),
         FactKind("cancelled", _l("Entered by mistake"), 90),
     ),
 )

@@ -97,7 +97,7 @@ SKIPS = (
 
 INSPECTION, PATROL, COMPLAINT, STAFF, GUEST = "inspection", "patrol", "complaint", "staff", "guest"
 SOURCES = (
-    (INSPECTION, _l("Inspection")),
+    (INSPECTION, _l("Inspection round")),
     (PATROL, _l("Patrol")),
     (COMPLAINT, _l("Complaint")),
     (STAFF, _l("Staff")),
@@ -111,7 +111,7 @@ ORDER_KINDS = (
     ("repair", _l("Repair")),
     ("cleaning", _l("Cleaning")),
     ("supply", _l("Something missing")),
-    ("other", _l("Other work")),
+    ("other", _l("Work of another kind")),
 )
 # What a defect is about. The checklists' items have the same keys, so that the same defect is known again.
 DEFECTS = (
@@ -164,7 +164,7 @@ CAUSES = (
     ("clean", _l("Cleanliness")),
     ("noise", _l("Noise")),
     ("service", _l("Service of the staff")),
-    ("food", _l("Food")),
+    ("food", _l("Food and drink")),
     ("bill", _l("Bill")),
     ("safety", _l("Safety and security")),
     ("other", _l("Other cause")),
@@ -226,7 +226,7 @@ WRITING, HANDED, TAKEN = "writing", "handed", "taken"
 SHIFT_STATES = (
     (WRITING, _l("Shift under way")),
     (HANDED, _l("Handed over, to be taken")),
-    (TAKEN, _l("Taken over")),
+    (TAKEN, _l("Shift taken over")),
     (CANCELLED, _l("Shift cancelled")),
 )
 SHIFTS = (("early", _l("Early shift")), ("late", _l("Late shift")), ("night", _l("Night shift")))

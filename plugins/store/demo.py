@@ -275,7 +275,8 @@ class _Story:
                 if buyers and self.rng.random() < 0.7:
                     raw["customer_id"] = self.rng.choice(buyers)
                 try:
-                    issues.register(self.unit_id, raw)
+                    with session().begin_nested():  # a refusal leaves nothing of it behind
+                        issues.register(self.unit_id, raw)
                 except AppError:
                     continue  # sold out, or past its date: it stays unsold
 
@@ -293,7 +294,8 @@ class _Story:
 
     def _remove(self, key: int) -> None:
         try:
-            perform(key, "remove", {"removed_to": "scrap"})
+            with session().begin_nested():
+                perform(key, "remove", {"removed_to": "scrap"})
         except AppError:
             return
 

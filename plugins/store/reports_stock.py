@@ -113,7 +113,7 @@ MOVED = Report(
     permission=rights.VIEW,
     columns=(
         ReportColumn("product", _l("Product")),
-        ReportColumn("received", _l("Came in"), "number", total=True),
+        ReportColumn("received", _l("Into stock"), "number", total=True),
         ReportColumn("out", _l("Went out"), "number", total=True),
         ReportColumn("back", _l("Pieces taken back"), "number", total=True),
         ReportColumn("off", _l("Sent back or destroyed"), "number", total=True),

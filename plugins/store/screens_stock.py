@@ -110,7 +110,9 @@ LOTS = ListSpec(
         ListColumn("made_on", _l("Produced on"), lambda r: r.made_on, "date", card="hide", visible=False),
         ListColumn("supplier", _l("Supplier"), lambda r: g.store_suppliers.get(r.supplier_id, ""), card="hide"),
         ListColumn("place", _l("Place"), lambda r: g.store_places.get(r.place_id, ""), card="hide"),
-        ListColumn("created", _l("Taken into stock at"), lambda r: r.created_at, "moment", card="hide", visible=False),
+        ListColumn(
+            "created", _l("Taken into stock at"), lambda r: r.created_at, "moment", card="hide", visible=False
+        ),
     ),
     orderings=(
         Ordering("newest", _l("Newest first"), (Lot.id,)),

@@ -339,4 +339,4 @@ def search_text(record: Record, _detail: StockCount) -> str:
     return "\n".join((record.number, record.title))
 
 
-TYPE = RecordType(CODE, _l("Stock count"), "KP", StockCount, WORKFLOW, search_text, intake=FIELDS, register=begin)
+TYPE = RecordType(CODE, _l("Stock count"), "PC", StockCount, WORKFLOW, search_text, intake=FIELDS, register=begin)
