@@ -73,9 +73,13 @@ class Menu:
         return shown
 
     def bottom(self) -> list[MenuItem]:
-        """Return the three places of a phone's bottom bar: those that ask for it, else the first."""
+        """Return the three places of a phone's bottom bar: those that ask for it, else the first.
+
+        A plugin's daily ones (``bottom_first``) come before the core's own.
+        """
         seen = [entry.view for entry in self._shown()]
         wanted = [v for v in seen if getattr(v, "on_bottom_bar", False)]
+        wanted.sort(key=lambda v: not getattr(v, "bottom_first", False))
         return [_item(view) for view in (wanted or seen)[:3]]
 
 

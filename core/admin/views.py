@@ -23,6 +23,7 @@ from core.kernel.database import current_scope, db, fetch, release, session, tra
 from core.kernel.errors import AppError, Conflict, InvalidData, NotAllowed, NotFound
 from core.kernel.exporting import FILE_TYPES
 from core.kernel.fields import Field, label_of
+from core.kernel.ids import uuid7
 from core.kernel.switches import is_enabled
 from core.users.permissions import units_where
 
@@ -57,6 +58,11 @@ def may_here(permission: str) -> bool:
     return not permission or (unit is not None and current_scope().may(permission, unit.id))
 
 
+def form_key() -> str:
+    """Return the idempotency key of the form that was sent: the same form again makes nothing twice."""
+    return request.form.get("key", "")[:60]
+
+
 class Gated(BaseView):
     """A screen of one plugin ('' for the core) that needs one permission in the current unit ('' for none).
 
@@ -68,6 +74,8 @@ class Gated(BaseView):
     icon: str = ""
     # Whether the phone's bottom bar has it (the first three that say so).
     on_bottom_bar: Any = False
+    # Before the core's own there: what a plugin's people have in hand all day, a scanner for instance.
+    bottom_first: bool = False
 
     def is_accessible(self) -> bool:
         """Tell whether the menu may offer this screen."""
@@ -434,6 +442,7 @@ class UnitModelView(ListScreen, ModelView):
             form=form,
             row=row,
             version=request.form.get("version") or getattr(row, "version", ""),
+            key=(form_key() or uuid7().hex) if row is None else "",
             back=back_to(self.row_url(row) if row is not None else self.get_url(".index_view")),
             **self.form_context(row),
         )

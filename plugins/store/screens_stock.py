@@ -299,7 +299,7 @@ class IssueScreen(_RecordScreen):
 
     spec, new_page, icon = ISSUES, "store.issue_new", "send"
     create_label, create_permission = _l("Enter outgoing goods"), SELL
-    on_bottom_bar = True
+    on_bottom_bar = bottom_first = True
 
 
 class ObjectionScreen(_RecordScreen):
@@ -322,7 +322,7 @@ class CheckScreen(Screen):
     plugin = PLUGIN
     permission = VIEW
     icon = "scan"
-    on_bottom_bar = True
+    on_bottom_bar = bottom_first = True
 
     def is_active(self) -> bool:
         return request.endpoint in ("store.check", "store.lot", "store.stopped")
