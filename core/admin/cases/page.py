@@ -178,8 +178,10 @@ def _entry(
     details = [
         (label, text)
         for key, value in fact.data.items()
-        if key not in _HIDDEN
-        and (pair := _own_word(kind, key, value) or _worded(record, fact, key, value, fields, names, files))
+        if (
+            pair := _own_word(kind, key, value)
+            or (None if key in _HIDDEN else _worded(record, fact, key, value, fields, names, files))
+        )
         and pair[0]
         for label, text in [pair]
     ]
