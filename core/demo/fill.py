@@ -22,6 +22,7 @@ from core.customers.services import COUNTER, create_customer
 from core.kernel import clock
 from core.kernel.database import session, system_scope, transaction
 from core.kernel.errors import AppError
+from core.kernel.i18n import LOCALES
 from core.kernel.numbering import raise_to
 from core.kernel.outbox import DONE, Outbox
 from core.records.attachments import attach
@@ -68,7 +69,7 @@ def fill(progress: Progress = lambda *_: None) -> int:
     """
     now = clock.now()
     rng = random.Random(SEED)  # noqa: S311 - a story, not a secret
-    with system_scope("demo"), transaction() as work, force_locale("zh"):
+    with system_scope("demo"), transaction() as work, force_locale(LOCALES["zh"]):
         with clock.frozen(now - timedelta(days=DAYS + 10)):
             official_table.seed()
             teams = make_teams()
