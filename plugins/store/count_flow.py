@@ -168,7 +168,7 @@ STATES = tuple(
 )
 _DIFFERENCES = (("differences", _l("Differences"), ()),)
 FACT_KINDS = (
-    FactKind("registered", _l("Stock count begun"), 0),
+    FactKind("registered", _l("Stock count begun"), 0, words=(("lines", _l("Batches to count"), ()),)),
     FactKind("counted", _l("Stock counted and signed"), 20, words=_DIFFERENCES),
     FactKind("recounted", _l("Counted again"), 25),
     FactKind("finished", _l("Stock count closed"), 60, words=_DIFFERENCES),

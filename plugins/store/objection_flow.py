@@ -49,7 +49,12 @@ STATES = tuple(
     for code, label in values.OBJECTION_STATES
 )
 FACT_KINDS = (
-    FactKind("registered", _l("Objection raised"), 0, words=(("quantity", _l("Pieces"), ()),)),
+    FactKind(
+        "registered",
+        _l("Objection raised"),
+        0,
+        words=(("quantity", _l("Pieces"), ()), ("found_at", _l("Where it was found"), values.FOUND_AT)),
+    ),
     FactKind("decided", _l("Objection decided"), 20, words=(("decision", _l("Decision"), values.DECISIONS),)),
     FactKind("reopened", _l("To be decided anew"), 25),
     FactKind("settled", _l("Decision carried out"), 60),

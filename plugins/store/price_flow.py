@@ -100,7 +100,7 @@ STATES = tuple(
     for code, label in values.PRICE_STATES
 )
 FACT_KINDS = (
-    FactKind("registered", _l("New prices proposed"), 0),
+    FactKind("registered", _l("New prices proposed"), 0, words=(("lines", _l("Products priced anew"), ()),)),
     FactKind("changed", _l("Proposed prices changed"), 10),
     FactKind("approved", _l("Prices made public"), 30),
     FactKind("cancelled", _l("Price change cancelled"), 92),

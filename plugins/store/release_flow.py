@@ -29,10 +29,12 @@ def _category(code: str) -> str:
 
 
 STATES = tuple(State(code, label, _category(code)) for code, label in values.RELEASE_STATES)
+# A paper is told by its kind and its number; its id says nothing to people.
+_PAPER = (("kind", _l("Kind of paper"), values.PAPERS), ("paper", "", ()))
 FACT_KINDS = (
     FactKind("registered", _l("Release begun"), 0),
-    FactKind("paper", _l("Paper entered"), 10, words=(("kind", _l("Kind of paper"), values.PAPERS),)),
-    FactKind("struck", _l("Paper struck out"), 11, words=(("kind", _l("Kind of paper"), values.PAPERS),)),
+    FactKind("paper", _l("Paper entered"), 10, words=_PAPER),
+    FactKind("struck", _l("Paper struck out"), 11, words=_PAPER),
     FactKind("released", _l("Released for sale"), 30),
     FactKind("withdrawn", _l("Withdrawn from sale"), 90),
     FactKind("cancelled", _l("Release cancelled"), 92),

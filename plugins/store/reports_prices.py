@@ -151,7 +151,7 @@ TASKS = Report(
         ReportColumn("kind", _l("Kind of task")),
         ReportColumn("text", _l("What is to be done")),
         _UNIT,
-        ReportColumn("due_on", _l("Due on"), "date"),
+        ReportColumn("due_on", _l("To be done by"), "date"),
         ReportColumn("state", _l("State")),
         ReportColumn("late", _l("Overdue"), "number", total=True),
     ),

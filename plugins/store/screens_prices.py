@@ -245,14 +245,14 @@ class ShowroomView(RecordView):
             ListColumn("text", _l("What is to be done"), lambda t: t.text),
             ListColumn("place", _l("Display or place"), _place),
             state(task_badge),
-            ListColumn("due", _l("Due on"), lambda t: t.due_on, "date"),
+            ListColumn("due", _l("To be done by"), lambda t: t.due_on, "date"),
             ListColumn("result", _l("What was done"), lambda t: t.result, card="hide"),
         ),
         orderings=newest(Showroom),
         filters=(
             Filter("state", _l("State"), "choice", among(Record.state), values.SHOWROOM_STATES),
             Filter("kind", _l("Kind of task"), "choice", among(Showroom.kind), values.SHOWROOM_KINDS),
-            Filter("due", _l("Due on"), "dates", between(Showroom.due_on)),
+            Filter("due", _l("To be done by"), "dates", between(Showroom.due_on)),
         ),
         quick=(
             QuickFilter("open", _l("To be done"), in_state(values.OPEN)),

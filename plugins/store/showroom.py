@@ -59,7 +59,7 @@ FIELDS = (
     Field("kind", "choice", _l("Kind of task"), True, values.SHOWROOM_KINDS),
     Field("place_id", "user", _l("Display or place")),
     Field("text", "long", _l("What is to be done"), True, max_length=2000),
-    Field("due_on", "date", _l("Due on"), help=_l("Left empty: today")),
+    Field("due_on", "date", _l("To be done by"), help=_l("Left empty: today")),
     Field("assignee_id", "user", _l("Assignee")),
 )
 
