@@ -16,7 +16,7 @@ from core.admin.listing import (
 from core.admin.marks import badges_of
 from core.admin.screens.labels import label_action
 from core.admin.urls import back_to, page_url
-from core.admin.views import Gated, ListScreen, Screen, UnitModelView, check_version, may_here
+from core.admin.views import Gated, ListScreen, Screen, UnitModelView, check_version, form_key, may_here
 from core.kernel.extensions import AdminEntry
 from core.kernel.switches import is_enabled
 from core.users.shared import by_pin
@@ -44,6 +44,7 @@ __all__ = [
     "by_pin",
     "check_version",
     "form_from_fields",
+    "form_key",
     "is_enabled",
     "label_action",
     "may_here",

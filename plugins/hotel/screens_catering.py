@@ -25,6 +25,7 @@ from core.sdk_web import (
     UnitModelView,
     among,
     between,
+    form_key,
 )
 
 from . import days, food, processing, samples, values
@@ -166,7 +167,7 @@ class ProcessingView(UnitModelView):
         return chosen_place(processing.FIELDS, g.unit.id, KITCHENS)
 
     def create(self, values: dict[str, Any]) -> Any:
-        return processing.log(g.unit.id, values)
+        return processing.log(g.unit.id, values, key=form_key())
 
     def after_save(self, row: Any) -> str:
         return str(self.get_url(".index_view"))
@@ -247,7 +248,7 @@ class SampleView(UnitModelView):
 
     def create(self, values: dict[str, Any]) -> Any:
         try:
-            return samples.keep(g.unit.id, values)
+            return samples.keep(g.unit.id, values, key=form_key())
         except Refused as bad:
             raise InvalidData({"grams": bad.texts()}) from None
 

@@ -28,6 +28,7 @@ from core.sdk_web import (
     between,
     check_version,
     form_from_fields,
+    form_key,
     page_url,
     went_through,
 )
@@ -285,7 +286,7 @@ class FacilityView(UnitModelView):
         return {**held, "place": place, "active": row.active}
 
     def create(self, values: dict[str, Any]) -> Any:
-        return facilities.create(g.unit.id, values)
+        return facilities.create(g.unit.id, values, key=form_key())
 
     def update(self, row: Any, values: dict[str, Any]) -> None:
         active = bool(values.pop("active", True))

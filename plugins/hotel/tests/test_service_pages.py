@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from core.documents import services as documents
 from core.kernel import clock
 from core.sdk import Record, session
 from core.users.permissions import all_permissions
@@ -151,3 +154,29 @@ def test_reports_and_papers_come_out(house: House, boss: FlaskClient) -> None:
             assert len(rows) == 1, report.code
         assert prints_service.food_paper(session().get_one(Record, found["food"]))["lines"][0][0] == "鲜牛奶"
         assert prints_service.shift_paper(session().get_one(Record, found["shift"]))["entries"][0][1] == "√"
+
+
+def test_a_form_sent_twice_makes_one_row(house: House, boss: FlaskClient) -> None:
+    for name, given, model in (
+        ("samples", {"meal": "lunch", "dish": "汤", "grams": "130"}, Sample),
+        ("processing", {"meal": "lunch", "step": "cook", "dish": "汤", "degrees": "80"}, Processing),
+        ("facilities", {"code": "DT1", "name": "客梯"}, Facility),
+    ):
+        page = f"/admin/hotel/{name}/new/"
+        key = re.search(r'name="key" value="([0-9a-f]{32})"', boss.get(page).text)
+        assert key is not None
+        for _again in range(2):
+            assert boss.post(page, data={**given, "key": key[1]}).status_code == 302
+        assert len(house.all(select(model))) == 1
+
+
+@pytest.mark.parametrize("locale", ["zh", "en"])
+def test_the_papers_are_typeset(house: House, boss: FlaskClient, locale: str) -> None:
+    found = one_of_each(house)
+    with house.acting():
+        for form in prints_service.forms():
+            record = session().get_one(Record, found["food" if form.code == prints_service.FOOD else "shift"])
+            head = documents.head_of(house.unit.id, form.title, seal="", address="", locale=locale)
+            bound = replace(form, plugin="hotel")
+            pdf = documents.typeset(bound, locale, [{"head": head, "data": form.data(record)}])
+            assert pdf.startswith(b"%PDF")
