@@ -19,6 +19,7 @@ from core.sdk import (
     Importer,
     InspectionUse,
     Job,
+    OpenItem,
     Panel,
     Periodic,
     Permission,
@@ -33,7 +34,7 @@ from core.sdk import (
     Unit,
 )
 
-from . import menu, part_orders, part_rooms, part_service, rights
+from . import going_on, menu, part_orders, part_rooms, part_service, rights
 from . import settings as own_settings
 
 MENU = _l("Hotel")
@@ -145,7 +146,12 @@ def unit_enabled(unit: Unit) -> None:
 
 @hookimpl
 def unit_disabling(unit: Unit) -> list[Blocker]:
-    return [one for part in PARTS for one in part.unit_disabling(unit)]
+    return going_on.blockers(unit.id)
+
+
+@hookimpl
+def leaving(unit: Unit, user_id: int) -> list[OpenItem]:
+    return going_on.of_person(unit.id, user_id)
 
 
 @hookimpl
