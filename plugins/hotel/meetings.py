@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
@@ -177,7 +178,7 @@ def _open_checklist(record: Record, detail: Meeting) -> None:
         place_id=detail.place_id,
         subject=f"meeting:{record.id}",
         subject_text=record.title,
-        due_on=max(_day(record.unit_id, detail.starts_at), _day(record.unit_id, clock.now())),
+        due_on=_due_day(record.unit_id, detail),
         clause=PREPARED,
         position="hotel_front_desk",
         permission=DESK,
@@ -186,7 +187,11 @@ def _open_checklist(record: Record, detail: Meeting) -> None:
     session().flush()
 
 
-def _day(unit_id: int, moment: datetime) -> Any:
+def _due_day(unit_id: int, detail: Meeting) -> date:
+    return max(_day(unit_id, detail.starts_at), _day(unit_id, clock.now()))
+
+
+def _day(unit_id: int, moment: datetime) -> date:
     return clock.day_in(unit_facts(unit_id).timezone, moment)
 
 
@@ -202,11 +207,28 @@ def prepared(inspection: Inspection) -> None:
 def _drop_checklist(step: Step) -> None:
     """A meeting that is cancelled needs no preparation any more."""
     detail: Meeting = step.detail
+    _cancel_checklist(detail, str(step.values.get("reason") or ""))
+
+
+def _cancel_checklist(detail: Meeting, reason: str) -> None:
     if detail.inspection_id is None:
         return
     checked = session().get(Record, detail.inspection_id)
     if checked is not None and checked.category == "open":
-        perform(checked.id, "cancel", {"reason": str(step.values.get("reason") or "")}, permitted=True)
+        perform(checked.id, "cancel", {"reason": reason}, permitted=True)
+
+
+def _prepare_anew(record: Record, detail: Meeting) -> None:
+    """A meeting has another hall or time: its checklist is of that hall, due on that day.
+
+    One that is open for the same hall and day goes on; a hall that was ready is to be looked at again.
+    """
+    held = session().get(Inspection, detail.inspection_id) if detail.inspection_id is not None else None
+    wanted = (detail.place_id, _due_day(record.unit_id, detail), "open")
+    if held is not None and (held.place_id, held.due_on, held.record.category) == wanted:
+        return
+    _cancel_checklist(detail, str(_("The meeting has another hall or time")))
+    _open_checklist(record, detail)
 
 
 # --- steps -----------------------------------------------------------------------------------------
@@ -222,6 +244,7 @@ def _move(step: Step) -> None:
     detail.place_id, detail.starts_at, detail.ends_at = hall.id, starts, ends
     detail.booked_at = clock.now()
     session().flush()
+    _prepare_anew(step.record, detail)
 
 
 def _has_begun(step: Step) -> Any:

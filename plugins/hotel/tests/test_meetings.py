@@ -12,7 +12,18 @@ from sqlalchemy import select
 from core.kernel import clock
 from core.rules import schedules
 from core.rules.obligation_models import Obligation
-from core.sdk import Conflict, InvalidData, NotAllowed, NotFound, Refused, inspections, perform, pins, session
+from core.sdk import (
+    Conflict,
+    Inspection,
+    InvalidData,
+    NotAllowed,
+    NotFound,
+    Refused,
+    inspections,
+    perform,
+    pins,
+    session,
+)
 from core.tasks.models import Task
 from plugins.hotel import facilities, meetings, shifts, values
 from plugins.hotel.models import Facility, Meeting, Shift
@@ -327,3 +338,49 @@ def test_a_cancelled_meeting_needs_no_preparation(house: House) -> None:
     (checked,) = house.all(select(Meeting.inspection_id).where(Meeting.id == key))
     house.do(key, "cancel", reason="客户取消")
     assert house.state(checked) == "cancelled"
+
+
+def move(house: House, key: int, first: float, last: float, place: str = "兰亭厅") -> None:
+    wanted = asked(house, first, last, place)
+    house.do(key, "move", **{name: wanted[name] for name in ("place", "starts_at", "ends_at")})
+
+
+def checklist(house: House, key: int) -> Inspection:
+    (held,) = house.all(select(Meeting.inspection_id).where(Meeting.id == key))
+    found: Inspection = house.all(select(Inspection).where(Inspection.id == held))[0]
+    return found
+
+
+@pytest.mark.clause("JD-7")
+def test_a_moved_meeting_takes_its_checklist_along(house: House) -> None:
+    key = book(house, 4, 6)
+    first = checklist(house, key)
+    move(house, key, 5, 7)
+    assert checklist(house, key).id == first.id  # the same hall and day
+    move(house, key, 28, 30)
+    second = checklist(house, key)
+    assert (house.state(first.id), house.state(second.id)) == ("cancelled", "open")
+    assert second.due_on == first.due_on + timedelta(days=1)
+    move(house, key, 28, 30, "竹影厅")
+    third = checklist(house, key)
+    assert house.state(second.id) == "cancelled"
+    assert third.place_id == house.places["竹影厅"]
+
+
+@pytest.mark.clause("JD-7")
+def test_a_hall_that_was_ready_is_prepared_anew_for_another_time(house: House) -> None:
+    key = book(house, 4, 6)
+    first = checklist(house, key)
+    house.do(key, "ready")
+    with house.acting():
+        inspections.begin(first.id)
+        inspections.finish(first.id, {one["key"]: "pass" for one in _items(first.id) if one["kind"] == "check"})
+    move(house, key, 5, 7)
+    assert house.state(key) == values.PLANNED
+    assert checklist(house, key).id != first.id
+
+
+def _items(inspection_id: int) -> Any:
+    version = inspections.version_of(inspections.get_inspection(inspection_id))
+    assert version is not None
+    return version.items
