@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
@@ -19,6 +20,7 @@ from core.sdk import (
     AppError,
     Customer,
     Record,
+    Unit,
     approvals,
     clock,
     effective,
@@ -49,7 +51,7 @@ from . import (
     suppliers,
     values,
 )
-from .models import Lot, Product, ReceivingLine
+from .models import Lot, Objection, Product, ReceivingLine, Removal
 
 BEGINS = 62  # days before today
 DISPLAYS = (("A", "净水饮水区", 4), ("B", "滤芯耗材区", 4), ("C", "清洁护理区", 3))
@@ -78,6 +80,8 @@ GOODS = (
     ("SP-NJ1L", "柠檬饮用浓浆 1升", "6921168511280", 45, 12, 36, 2, "22.00", 24),
     ("SP-QP300", "气泡水机 食品级糖浆 300毫升", "6922255451427", 28, 10, 30, 2, "18.50", 20),
 )
+# Days that are left today of what came with the second delivery: near its last day, and one past it.
+LEFT = {"SP-NJ1L": 15, "SP-QP300": -1}
 _PAPERS = (("licence", "生产许可证"), ("test", "检验报告"))
 
 
@@ -92,14 +96,24 @@ class _Story:
 
     def __init__(self, unit_id: int, play: Any, rng: Random) -> None:
         self.unit_id, self.play, self.rng = unit_id, play, rng
+        self.zone = ZoneInfo(session().get_one(Unit, unit_id).timezone)
         self.suppliers: list[int] = []
         self.shelves: list[int] = []
 
     @contextmanager
     def on(self, days: float, position: str = "store_head") -> Iterator[date]:
-        """Let somebody of a position act so many days before the story ends."""
-        with clock.frozen(self.play.now - timedelta(days=days)), self.play.acting(position):
+        """Let somebody of a position act so many days before the story ends, while the store is open."""
+        with clock.frozen(self._moment(days)), self.play.acting(position):
             yield local_day(self.unit_id)
+
+    def _moment(self, days: float) -> datetime:
+        """Return the moment so many days ago: on a former day from half past eight on; what is left of a day is
+        how far its twelve hours have gone.
+        """
+        if days < 1:
+            return self.play.now - timedelta(days=days)
+        opened = self.play.now.astimezone(self.zone).replace(hour=8, minute=30) - timedelta(days=int(days))
+        return (opened + (days % 1) * timedelta(hours=12)).astimezone(UTC)
 
     def tell(self) -> None:
         """Tell it from the first day on."""
@@ -107,14 +121,16 @@ class _Story:
         self.find_suppliers()
         self.list_goods()
         self.set_prices(BEGINS - 4, "开业定价", [(one[2], one[7]) for one in GOODS])
-        self.deliver(BEGINS - 5, fresh=1.0)
+        self.deliver(BEGINS - 5)
         for days in range(BEGINS - 6, 20, -2):
             self.sell(days)
-        self.deliver(20, fresh=0.5)
+        self.deliver(20)
         for days in range(19, 0, -1):
             self.sell(days)
             self.watch(days)
+        self.watch(0.1)
         self.object_to()
+        self.stop_a_batch()
         self.plan_and_order()
         self.show()
         self.count()
@@ -223,25 +239,27 @@ class _Story:
 
     # --- goods come in -------------------------------------------------------------------------------
 
-    def deliver(self, days: float, fresh: float) -> None:
-        """Let each supplier deliver; they are inspected and put on sale. ``fresh``: share of shelf life."""
+    def deliver(self, days: int) -> None:
+        """Let each supplier deliver; the goods are inspected and put on sale, what was refused goes back."""
         for place, supplier in enumerate(self.suppliers[:3]):
             mine = [one for one in GOODS if one[6] == place]
             with self.on(days, "warehouse") as today:
-                lines = [self._line(one, today, fresh) for one in mine]
+                lines = [self._line(one, today, days) for one in mine]
                 raw = {"supplier": str(supplier), "delivery_note": f"SH{today:%y%m%d}-{place + 1}", "arrived": "1"}
                 record = receiving.register(self.unit_id, {**raw, "lines": lines})
                 if place == 1:
                     self._refuse_some(record.id)
                 perform(record.id, "check", {"as_expected": True})
                 perform(record.id, "shelve", {})
+        self._send_back(days - 1)
         self._lay_out()
 
-    def _line(self, one: tuple[Any, ...], today: date, fresh: float) -> dict[str, Any]:
+    def _line(self, one: tuple[Any, ...], today: date, days: int) -> dict[str, Any]:
         code, _name, barcode, shelf, *_rest, pieces = one
-        old = 3 if shelf is None else max(3, int(shelf * (1 - fresh)))
+        left = LEFT.get(code) if days < BEGINS / 2 else None
+        old = 3 if shelf is None or left is None else shelf - left - days
         made = today - timedelta(days=old)
-        line = {"product": barcode, "expected": str(pieces), "batch": f"{code[:2]}{made:%y%m%d}"}
+        line = {"product": barcode, "expected": str(pieces), "batch": f"{code[3:5]}{made:%y%m%d}"}
         return {**line, "made_on": made.isoformat(), "shelf_days": str(shelf or "")} if shelf else line
 
     def _refuse_some(self, record_id: int) -> None:
@@ -249,6 +267,16 @@ class _Story:
         if line is not None:
             raw = {"id": line.id, "counted": line.expected, "refused": 2, "fault": "瓶盖渗漏"}
             inspecting.inspect(record_id, [raw])
+
+    def _send_back(self, days: int) -> None:
+        """Decide on what was refused: the supplier takes it back."""
+        wanted = select(Objection.id).join(Record, Record.id == Objection.id)
+        mine = wanted.where(Objection.unit_id == self.unit_id, Record.state == values.RAISED)
+        for key in session().scalars(mine).all():
+            with self.on(days, "quality_inspection"):
+                perform(key, "decide", {"decision": "return", "reason": "瓶盖密封不良，整批抽检其余正常"})
+            with self.on(days - 0.5, "warehouse"):
+                perform(key, "settle", {"outcome": "随供应商送货车退回，退货单已签收"})
 
     def _lay_out(self) -> None:
         """Put every batch on a display."""
@@ -264,7 +292,7 @@ class _Story:
     def sell(self, days: int) -> None:
         """Sell a few things, to buyers on file where there are any."""
         buyers = list(session().scalars(select(Customer.id).where(Customer.unit_id == self.unit_id).limit(40)))
-        with self.on(days + self.rng.random() / 3, "sales"):
+        with self.on(days + self.rng.random(), "sales"):
             for _ in range(self.rng.randint(1, 3)):
                 one = self.rng.choice(GOODS)
                 raw: dict[str, Any] = {
@@ -284,13 +312,12 @@ class _Story:
         """Let the shelf-life watch of a morning find what is near and past its date; most of it is removed."""
         with self.on(days):
             removals.watch(self.unit_id)
-        with self.on(days - 0.1, "warehouse"):
-            open_ones = select(Record.id).where(
-                Record.unit_id == self.unit_id, Record.type == removals.CODE, Record.state == values.OPEN
-            )
-            for key in session().scalars(open_ones).all():
-                if days > 3:
-                    self._remove(key)
+        with self.on(days, "warehouse") as today:
+            open_ones = select(Removal.id).join(Lot, Lot.id == Removal.lot_id)
+            # What ran out these days still waits for somebody.
+            mine = open_ones.where(Removal.unit_id == self.unit_id, Removal.ended_at.is_(None))
+            for key in session().scalars(mine.where(Lot.last_day < today + timedelta(days=days - 2))).all():
+                self._remove(key)
 
     def _remove(self, key: int) -> None:
         try:
@@ -307,6 +334,16 @@ class _Story:
             if lot is not None:
                 raw = {"lot": lot, "quantity": 2, "found_at": "customer", "problem": "密封圈变形，装上后渗水"}
                 objections.register(self.unit_id, raw)
+
+    def stop_a_batch(self) -> None:
+        """The maker warns of a batch: it is stopped, what is here is to be sealed, who bought some is known."""
+        with self.on(0.3, "quality_inspection"):
+            mine = select(Lot).join(Product, Product.model_id == Lot.model_id)
+            wanted = mine.where(Lot.unit_id == self.unit_id, Product.barcode == "6907992500027", Lot.stock > 0)
+            lot = session().scalars(wanted.order_by(Lot.id).limit(1)).first()
+            if lot is not None and lot.batch_id is not None:
+                batch = products.lock_batches([lot.batch_id])[lot.batch_id]
+                products.hold_batch(batch, "厂家通知：本批次浓度检测不合格，停止销售")
 
     def plan_and_order(self) -> None:
         """Plan the coming month from sales and stock, order from a supplier, expect the delivery."""
@@ -360,6 +397,6 @@ class _Story:
                     record.id, line.id, max(0, lot.stock - (1 if place == 0 else 0)), "外包装破损，未登记"
                 )
             perform(record.id, "sign", {})
-        self.ask(record, "MD-4", "close", 0.9, "warehouse")
+        self.ask(record, "MD-4", "close", 1, "warehouse")
         with self.on(0.2, "warehouse"):
             stock_counts.begin(self.unit_id, {"place_id": self.shelves[5]})
