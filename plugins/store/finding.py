@@ -62,7 +62,9 @@ def one_lot(unit_id: int, text: object, name: str) -> Lot:
         InvalidData: under ``name``: nothing, or several batches, are known by it.
     """
     if isinstance(text, int):
-        found = list(session().scalars(select(Lot).where(Lot.unit_id == unit_id, Lot.id == text)))
+        key = read_id(text)
+        mine = select(Lot).where(Lot.unit_id == unit_id, Lot.id == key)
+        found = list(session().scalars(mine)) if key is not None else []
     else:
         _model, found = lots_for(unit_id, text)
     if not found:

@@ -85,8 +85,8 @@ def read_lines(text: object) -> list[Wanted]:
     rows = goods.split_lines(text, ("code", "pieces")) if isinstance(text, str) else _pairs(text)
     found, errors = [], []
     for number, row in enumerate(rows, start=1):
-        pieces = str(row.get("pieces") or "1").strip()
-        if not pieces.isascii() or not pieces.isdigit() or not 0 < int(pieces) <= lots.MOST:
+        pieces = "1" if row.get("pieces") in (None, "") else str(row["pieces"]).strip()
+        if not _is_number(pieces):
             errors.append(_l("Line %(line)s: “%(pieces)s” is no number of pieces", line=number, pieces=pieces[:20]))
             continue
         found.append(Wanted(str(row.get("code") or "").strip()[: finding.LONGEST], int(pieces)))
@@ -97,10 +97,18 @@ def read_lines(text: object) -> list[Wanted]:
     return found
 
 
+def _is_number(pieces: str) -> bool:
+    """Tell whether a text is a number of pieces; its length first: a very long one is not even read."""
+    plain = pieces.isascii() and pieces.isdigit() and len(pieces) <= 9
+    return plain and 0 < int(pieces) <= lots.MOST
+
+
 def _pairs(given: Any) -> list[dict[str, Any]]:
     if not isinstance(given, list):
         raise InvalidData({"lines": _l("Please enter at least one line")})
-    return [dict(one) for one in given if isinstance(one, Mapping)]
+    if not all(isinstance(one, Mapping) for one in given):
+        raise InvalidData({"lines": _l("A list of lines is expected")})
+    return [dict(one) for one in given]
 
 
 def pick(unit_id: int, lines: Iterable[Wanted], kind: str) -> dict[int, int]:
