@@ -308,7 +308,7 @@ class _Story:
                 except AppError:
                     continue  # sold out, or past its date: it stays unsold
 
-    def watch(self, days: int) -> None:
+    def watch(self, days: float) -> None:
         """Let the shelf-life watch of a morning find what is near and past its date; most of it is removed."""
         with self.on(days):
             removals.watch(self.unit_id)
