@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from core.sdk import InvalidData, Refusal, Refused, Step, local_day, session
 
-from . import goods, lots, orders, values
+from . import goods, lots, orders, removals, values
 from .inspecting import Seen, accepted_of, over_allowed, result_errors, too_many
 from .models import Lot, Receiving, ReceivingLine
 from .receiving_flow import lines_of
@@ -76,6 +76,9 @@ def _take_in(step: Step, detail: Receiving, line: ReceivingLine) -> None:
             record_id=detail.id,
         )
         line.lot_id = lot.id
+        removals.again(lot)
+        if lot.state == values.HELD:
+            step.values["stopped"] = step.values.get("stopped", 0) + line.accepted
     if line.refused:
         _object(step, detail, line)
 
@@ -87,9 +90,8 @@ def _object(step: Step, detail: Receiving, line: ReceivingLine) -> None:
         "found_at": "receiving",
         "problem": line.fault,
         "quantity": line.refused,
-        "receiving_line": line.id,
     }
-    objections.register(line.unit_id, raw, permitted=True)
+    objections.register(line.unit_id, raw, permitted=True, refused=line)
 
 
 def shelve(step: Step) -> None:

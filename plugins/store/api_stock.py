@@ -208,7 +208,7 @@ def _objections() -> ApiResource:
         },
         show=lambda rows: _with_heads(rows, plain),
         filters={"lot_id": Objection.lot_id, "supplier_id": Objection.supplier_id, "decision": Objection.decision},
-        fields=objections.FORM,
+        fields=objections.FIELDS,
         create=lambda unit_id, given: fetch(Objection, objections.register(unit_id, given).id),
     )
 

@@ -28,7 +28,7 @@ from core.sdk import (
     session,
 )
 
-from . import lots, values
+from . import lots, removals, values
 from .models import StockCount, StockCountLine
 from .rights import DECIDE, STOCK
 from .values import CANCELLED, CLOSED, COUNTED, COUNTING
@@ -144,7 +144,9 @@ def _close(step: Step) -> None:
     """Book every difference on top of what moved since the batch was counted; the recurring work is done."""
     found = different(step.record.id)
     for line in found:
-        lots.adjust(line.lot_id, (line.counted or 0) - line.expected, record_id=step.record.id)
+        moved = lots.adjust(line.lot_id, (line.counted or 0) - line.expected, record_id=step.record.id)
+        if moved is not None and moved.quantity > 0:
+            removals.again(lots.lock_lot(line.lot_id))
     step.detail.closed_by = current_scope().actor_id
     step.values["differences"] = len(found)
 

@@ -256,6 +256,7 @@ def take_back(record_id: object, raw: Mapping[str, Any], *, key: str = "") -> Is
         if not given["sound"]:
             about = {"found_at": "customer", "problem": given["note"], "quantity": given["quantity"]}
             objections.register(record.unit_id, {**about, "lot": line.lot_id}, permitted=True)
+        removals.again(lots.lock_lot(line.lot_id))
         _told(record, line, given)
         remember_answer(record.unit_id, key, {"line": line.id})
         return line

@@ -20,7 +20,6 @@ from core.sdk import (
     clean,
     clock,
     create_record,
-    fetch,
     may,
     publish,
     remember_answer,
@@ -28,7 +27,7 @@ from core.sdk import (
     transaction,
 )
 
-from . import finding, goods, lots, values
+from . import finding, goods, lots, removals, values
 from .models import Lot, Objection, Receiving, ReceivingLine
 from .objection_flow import CODE, RELEASE, SCRAP, WORKFLOW
 from .rights import QUALITY, RECEIVE, SELL, STOCK
@@ -41,19 +40,26 @@ FIELDS = (
     Field("quantity", "int", _l("Pieces"), True, minimum=Decimal(1), maximum=Decimal(lots.MOST)),
     Field("found_at", "choice", _l("Where it was found"), True, values.FOUND_AT),
     Field("problem", "long", _l("What is wrong"), True, max_length=1000, clause=CLAUSE),
-    Field("receiving_line", "int", _l("Line of a delivery"), minimum=Decimal(1)),
 )
-FORM = FIELDS[:-1]
+_PLAIN = ("quantity", "found_at", "problem")
 
 
-def register(unit_id: int, raw: Mapping[str, Any], *, key: str = "", permitted: bool = False) -> Record:
+def register(
+    unit_id: int,
+    raw: Mapping[str, Any],
+    *,
+    key: str = "",
+    permitted: bool = False,
+    refused: ReceivingLine | None = None,
+) -> Record:
     """Raise an objection (``FIELDS``); the pieces are set apart at once, nobody can sell them any more (R02-11).
 
-    ``lot`` is what was scanned, or the id of a lot as a number. Refused pieces of a delivery name their
-    ``receiving_line`` instead: they never came into stock. ``permitted``: the step it follows from was allowed.
+    ``lot`` is what was scanned, or the id of a lot as a number. ``refused``: the line of a delivery whose refused
+    pieces it is about; they never came into stock, so only the inspection says which they are, never a request.
+    ``permitted``: the step it follows from was allowed.
 
     Raises:
-        NotAllowed. NotFound: a line that is not there. InvalidData: beside the field: no such batch, more pieces
+        NotAllowed. InvalidData: beside the field: no such batch, more pieces
         than there are.
     """
     permission = next((one for one in ANYBODY if may(one, unit_id)), "")
@@ -64,7 +70,7 @@ def register(unit_id: int, raw: Mapping[str, Any], *, key: str = "", permitted: 
         held = answered_before(unit_id, key, "store.objection", dict(raw))
         if held:
             return session().get_one(Record, held["record"])
-        detail = _detail(unit_id, raw.get("lot"), given)
+        detail = _of_line(refused, given) if refused is not None else _detail(unit_id, raw.get("lot"), given)
         name = goods.names_of([detail.model_id])[detail.model_id]
 
         def then(_record: Record) -> None:
@@ -88,18 +94,23 @@ def register(unit_id: int, raw: Mapping[str, Any], *, key: str = "", permitted: 
 
 
 def _detail(unit_id: int, lot: Any, given: Mapping[str, Any]) -> Objection:
-    plain = {name: given[name] for name in ("quantity", "found_at", "problem")}
-    if given["receiving_line"] is not None:
-        mine: Any = select(ReceivingLine).where(ReceivingLine.unit_id == unit_id)
-        line = fetch(ReceivingLine, given["receiving_line"], query=mine)
-        supplier = session().get_one(Receiving, line.receiving_id).supplier_id
-        return Objection(receiving_line_id=line.id, model_id=line.model_id, supplier_id=supplier, **plain)
     if not lot:
         raise InvalidData({"lot": _l("Please say which batch it is")})
     found = lots.lock_lot(finding.one_lot(unit_id, lot, "lot").id)
     if given["quantity"] > found.stock - found.held:
         raise InvalidData({"quantity": lots.too_many(found.stock - found.held)})
-    return Objection(lot_id=found.id, model_id=found.model_id, supplier_id=found.supplier_id, **plain)
+    return Objection(
+        lot_id=found.id,
+        model_id=found.model_id,
+        supplier_id=found.supplier_id,
+        **{name: given[name] for name in _PLAIN},
+    )
+
+
+def _of_line(line: ReceivingLine, given: Mapping[str, Any]) -> Objection:
+    supplier = session().get_one(Receiving, line.receiving_id).supplier_id
+    plain = {name: given[name] for name in _PLAIN}
+    return Objection(receiving_line_id=line.id, model_id=line.model_id, supplier_id=supplier, **plain)
 
 
 def carry_out(step: Step) -> None:
@@ -110,10 +121,12 @@ def carry_out(step: Step) -> None:
     detail: Objection = step.detail
     if detail.lot_id is None:
         if detail.decision == RELEASE:
-            detail.lot_id = _take_in(detail).id
+            taken_in = _take_in(detail)
+            detail.lot_id = taken_in.id
+            removals.again(taken_in)
         return
     if detail.decision == RELEASE:
-        lots.release(detail.lot_id, detail.quantity)
+        removals.again(lots.release(detail.lot_id, detail.quantity))
         return
     kind = SCRAP if detail.decision == SCRAP else "return"
     lots.write_off(detail.lot_id, detail.quantity, kind, held=True, record_id=detail.id)
@@ -138,7 +151,7 @@ def _take_in(detail: Objection) -> Lot:
 def let_go(detail: Objection) -> None:
     """Let the pieces of a withdrawn objection go (the step ``cancel``)."""
     if detail.lot_id is not None:
-        lots.release(detail.lot_id, detail.quantity)
+        removals.again(lots.release(detail.lot_id, detail.quantity))
 
 
 def of_lot(lot_id: int, limit: int = 50) -> Sequence[Objection]:
@@ -167,6 +180,6 @@ TYPE = RecordType(
     Objection,
     WORKFLOW,
     search_text,
-    intake=FORM,
+    intake=FIELDS,
     register=register,
 )

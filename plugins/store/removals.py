@@ -27,6 +27,7 @@ from core.sdk import (
     holds,
     local_day,
     lock,
+    may,
     perform,
     publish,
     remember_answer,
@@ -38,10 +39,12 @@ from core.sdk import (
 from . import finding, goods, lots, values
 from .models import Lot, Removal
 from .removal_flow import CODE, NEAR, OVER, STOPPED, WORKFLOW
-from .rights import STOCK
+from .rights import QUALITY, RECEIVE, SELL, STOCK
 
 CLAUSE, NEAR_CLAUSE = "R02-15", "MD-1"
 CHUNK = 200
+# Who moves goods by which pieces come in or back.
+HANDLING = (STOCK, SELL, RECEIVE, QUALITY)
 BY_HAND = tuple(one for one in values.REMOVAL_REASONS if one[0] not in (OVER, STOPPED))
 FIELDS = (
     Field(
@@ -100,6 +103,19 @@ def for_stopped(found: Iterable[Lot], permission: str) -> list[Record]:
     rows = [one for one in found if one.state == values.HELD and one.stock > 0]
     held = {one.lot_id for one in open_of([one.id for one in rows], STOPPED)}
     return [_make(one, STOPPED, local_day(one.unit_id), permission) for one in rows if one.id not in held]
+
+
+def again(lot: Lot) -> Record | None:
+    """Ask for a locked lot to leave the shelf whose pieces came in, or back, expired or of a stopped batch.
+
+    The daily watch asks once; what comes afterwards is asked for here. None where nothing of it is free, or a task
+    is open.
+    """
+    reason = {values.EXPIRED: OVER, values.HELD: STOPPED}.get(lot.state)
+    if reason is None or lot.stock <= lot.held or open_of([lot.id], reason):
+        return None
+    permission = next((one for one in HANDLING if may(one, lot.unit_id)), STOCK)
+    return _make(lot, reason, local_day(lot.unit_id), permission)
 
 
 # --- every day -----------------------------------------------------------------------------------------

@@ -291,7 +291,7 @@ def objection_new() -> ResponseReturnValue:
     if not _may()["may_object"]:
         raise NotAllowed(QUALITY if may(RECEIVE, g.unit.id) else STOCK)
     first = {"lot": request.args.get("lot", ""), "quantity": 1, "found_at": "shelf"}
-    form = form_from_fields(objections.FORM, first, timezone=g.unit.timezone)
+    form = form_from_fields(objections.FIELDS, first, timezone=g.unit.timezone)
     made: list[Any] = []
     if went_through(form, lambda: made.append(objections.register(g.unit.id, form.cleaned, key=_key()))):
         flash(_("The pieces are set apart."), "good")
