@@ -271,7 +271,9 @@ def drop(row: Cleaning) -> Cleaning:
 
 def _add(room: HotelPlace, kind: str, note: str) -> Cleaning:
     """Put a room on today's list, or on it again: a room may be left twice in a day."""
-    locked, day = rooms.lock_room(room.place_id), days.hotel_day(room.unit_id)
+    day = days.hotel_day(room.unit_id)
+    lock_today(room.unit_id, room.place_id)
+    locked = rooms.lock_room(room.place_id)
     row = _of_day(room.place_id, day, kind)
     if row is None:
         row = Cleaning(unit_id=room.unit_id, place_id=room.place_id, hotel_day=day, kind=kind)
@@ -282,6 +284,12 @@ def _add(room: HotelPlace, kind: str, note: str) -> Cleaning:
     if locked.clean:
         rooms.set_clean(room.place_id, clean=False, note=note)
     return row
+
+
+def lock_today(unit_id: int, place_id: int) -> None:
+    """Lock what today's list has of a room, before the room itself is locked: nobody waits in circles."""
+    mine = Cleaning.place_id == place_id, Cleaning.hotel_day == days.hotel_day(unit_id)
+    session().execute(select(Cleaning.id).where(*mine).order_by(Cleaning.id).with_for_update(of=Cleaning)).all()
 
 
 def _of_day(place_id: int, day: date, kind: str) -> Cleaning | None:

@@ -64,6 +64,8 @@ def _make(unit_id: int) -> int:
     day = days.hotel_day(unit_id)
     _drop_earlier(unit_id, day)
     found = room_file.guest_rooms(unit_id)
+    # Locked before the list has them: who lets guests leave locks the room first, and then writes on the list.
+    rooms.lock_rooms([one.place_id for one in found])
     there = _kinds_of(unit_id, day)
     wanted = _wanted(unit_id, day, found)
     new = [(one, kind) for one, kind in wanted if kind not in there.get(one.place_id, ())]

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
 from core.sdk import (
@@ -31,6 +32,7 @@ from . import cleaning, days, room_file, rooms, values
 from .models import HotelPlace, Stay
 from .rights import DESK
 
+_TAKEN = _l("There is a stay of this booking number already")
 LONGEST = 366  # days of one stay
 MOST_GUESTS = 20
 HAND, IMPORT, API = "hand", "import", "api"
@@ -130,6 +132,7 @@ def depart(stay: Stay) -> Stay:
         raise Conflict()
     stay.state, stay.departed_at = values.GONE, clock.now()
     stay.departs_on = max(stay.arrives_on, days.hotel_day(stay.unit_id))
+    cleaning.lock_today(stay.unit_id, stay.place_id)
     cleaning.after_departure(rooms.move_out(stay.place_id, note=stay.reference))
     return stay
 
@@ -153,6 +156,7 @@ def move(stay: Stay, raw: Mapping[str, Any]) -> Stay:
         stay.place_id = room.place_id
         session().flush()
         return stay
+    cleaning.lock_today(stay.unit_id, old_id)
     rooms.lock_rooms([old_id, room.place_id])
     locked = _ready(room, bool(given["anyway"]))
     _check_days(locked, days.hotel_day(stay.unit_id), stay.departs_on, stay.id)
@@ -251,7 +255,7 @@ def _new(unit_id: int, given: Mapping[str, Any], source: str) -> Stay:
     _check_span(first, given["departs_on"], first)
     reference = given["reference"] or ""
     if reference and by_reference(unit_id, reference) is not None:
-        raise InvalidData({"reference": _l("There is a stay of this booking number already")})
+        raise InvalidData({"reference": _TAKEN})
     stay = Stay(unit_id=unit_id, reference=reference, source=source, state=values.EXPECTED)
     stay.arrives_on, stay.departs_on = first, given["departs_on"]
     stay.guests, stay.note = given["guests"] or 1, given["note"] or ""
@@ -259,8 +263,12 @@ def _new(unit_id: int, given: Mapping[str, Any], source: str) -> Stay:
         room = room_file.read_room(unit_id, given["room"])
         _check_room(room, first, stay.departs_on, None)
         stay.place_id = room.place_id
-    session().add(stay)
-    session().flush()
+    try:
+        with session().begin_nested():
+            session().add(stay)
+            session().flush()
+    except IntegrityError:  # somebody entered the same number at this moment
+        raise InvalidData({"reference": _TAKEN}) from None
     return stay
 
 
