@@ -66,7 +66,7 @@ def test_nothing_of_the_house_is_shown(app: Flask, client: FlaskClient, house: H
     with house.acting():
         orders.register(house.unit.id, {"place": "0101", "text": "机密问题", "severity": values.SAFETY})
     for page in (client.get(f"/p/hotel/guest/{code}").text, client.get(f"/p/hotel/guest/{code}?done=1").text):
-        assert "机密问题" not in page and "GX" not in page and house.desk.name not in page
+        assert "机密问题" not in page and "GX" not in page and house.desk.username not in page
     assert "no-store" in client.get(f"/p/hotel/guest/{code}").headers["Cache-Control"]
 
 
