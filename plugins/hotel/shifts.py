@@ -199,6 +199,8 @@ def take(record_id: object, *, proof: pins.Proof | None = None, key: str = "") -
         taker = proof.user_id if proof is not None else current_scope().actor_id
         if taker is None or taker not in {one.id for one in accounts.staff_of(record.unit_id)}:
             raise InvalidData({"taker": _l("This person does not work in the unit")})
+        if proof is not None and taker not in accounts.who_may(REPORT, record.unit_id, [taker]):
+            raise InvalidData({"taker": _l("This person may not keep the book")})
         return perform(record.id, "take", {"taker": taker}, key=key, permitted=True)
 
 
