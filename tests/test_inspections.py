@@ -209,8 +209,8 @@ def test_a_checklist_changed_meanwhile_keeps_its_version_where_it_was_begun(app:
         with wrong("bed", "fridge"):
             inspections.save(second.id, GOOD)
         inspections.finish(second.id, {"lamp": "na"})
-        numbers = [inspections.version_of(detail(one)).number for one in (first, second)]  # type: ignore[union-attr]
-        assert (numbers, detail(second).score) == ([1, 2], None)
+        versions = [inspections.version_of(detail(one)) for one in (first, second)]
+        assert ([one and one.number for one in versions], detail(second).score) == ([1, 2], None)
 
 
 # --- two at once --------------------------------------------------------------------------------------

@@ -160,7 +160,9 @@ def test_the_form_offers_no_circle_and_a_forged_one_is_refused(house: House) -> 
 def test_a_place_that_is_closed_in_a_closed_one_is_edited_where_it_is(house: House) -> None:
     with in_scope(house.unit, ALL), transaction():
         for code in ("0801", "0802", "0803", "F8"):
-            places.close_place(places.by_code(house.unit.id, code))  # type: ignore[arg-type]
+            place = places.by_code(house.unit.id, code)
+            assert place is not None
+            places.close_place(place)
     room = house.place("0801")
     assert '<option selected value="F8"' in house.client.get(f"/admin/places/edit/?id={room.id}").text
     form = {"code": "0801", "kind": "room", "name": "old", "parent": "F8", "version": str(room.version)}

@@ -219,9 +219,9 @@ class Finding(UnitScoped, Base):
     place: Mapped[Place | None] = relationship(lambda: Place, lazy="raise_on_sql")
 
 
-# Lists page over core_record and take the inspection's fields along in the same statement.
-setattr(  # noqa: B010 - Record itself must not know of inspections
-    Record,
+# Lists page over core_record and take the inspection's fields along in the same statement. Record itself must not
+# know of inspections.
+Record.__mapper__.add_property(
     "inspection",
     relationship(
         Inspection,

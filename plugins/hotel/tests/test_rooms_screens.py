@@ -38,8 +38,8 @@ def room_id(house: House, code: str) -> int:
     return int(house.all(select(HotelPlace.id).where(HotelPlace.place_id == house.places[code]))[0])
 
 
-def text(answer: object) -> str:
-    return str(answer.get_data(as_text=True))  # type: ignore[attr-defined]
+def text(answer: Any) -> str:
+    return str(answer.get_data(as_text=True))
 
 
 def test_the_board_shows_rooms_by_floor_and_narrows(app: Flask, house: House) -> None:

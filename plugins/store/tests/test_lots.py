@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -21,11 +22,11 @@ def shop(app: object) -> Iterator[Shop]:
     yield make_shop()
 
 
-def stocked(shop: Shop, quantity: int = 10, *, on_sale: bool = True, **given: object) -> int:
+def stocked(shop: Shop, quantity: int = 10, *, on_sale: bool = True, **given: Any) -> int:
     """Take goods in that may be sold, and put them on sale; return the lot's id."""
     model = given.pop("model_id", None) or shop.goods()
     with shop.acting():
-        lot = lots.receive(shop.unit.id, model, quantity, **given)  # type: ignore[arg-type]
+        lot = lots.receive(shop.unit.id, model, quantity, **given)
         if on_sale:
             lots.put_on_sale(lot.id)
         session().commit()

@@ -70,7 +70,9 @@ def test_the_longer_the_shelf_life_the_earlier_the_warning(shop: Shop, shelf: in
     """Bands: up to 30 days 3 before, up to 180 days 15 before, else 45 before the last day; once."""
     made_on = shop.today - timedelta(days=shelf - warned - 1)
     key = stocked(shop, 5, made_on=min(made_on, shop.today), shelf_days=shelf)
-    left = (lot(shop, key).last_day - shop.today).days  # type: ignore[operator]
+    last_day = lot(shop, key).last_day
+    assert last_day is not None
+    left = (last_day - shop.today).days
     shop.later(days=left - warned - 1)
     assert watch(shop) == 0
     shop.later(days=1)
