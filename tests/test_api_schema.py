@@ -56,7 +56,7 @@ class Known:
 
     def __init__(self, app: Flask) -> None:
         office = make_office("HQ")
-        switch_on(office.unit, "products", "warranty", "agents", "tools")
+        switch_on(office.unit, *[one.name for one in app.extensions["plugins"].plugins])
         boss = make_user(office.unit, [one.code for one in all_permissions()])
         self.secret = token_of(boss)
         asker = Asker(app, self.secret)

@@ -135,7 +135,7 @@ def _processing() -> ApiResource:
             "meal": "string",
             "step": "string",
             "dish": "string",
-            "degrees": "number",
+            "degrees": "string",
             "fine": "boolean",
             "note": "string",
             "struck_at": "moment",

@@ -129,7 +129,7 @@ def _suppliers() -> ApiResource:
         model=Supplier,
         permission=VIEW,
         write_permission=BUY,
-        read={**_HEAD, **plain, "qualified_until": "date", "score": "number"},
+        read={**_HEAD, **plain, "qualified_until": "date", "score": "string"},
         show=lambda rows: _with_heads(rows, (*plain, "qualified_until", "score")),
         filters={"name": Supplier.name, "uscc": Supplier.uscc},
         fields=suppliers.FIELDS,
@@ -150,7 +150,7 @@ def _change_supplier(row: Supplier, given: Mapping[str, Any]) -> Supplier:
 
 def _assessments() -> ApiResource:
     plain = ("id", "on", "quality", "delivery", "price", "service", "reputation", "score", "verdict", "valid_until")
-    kinds = {"on": "date", "valid_until": "date", "score": "number", "verdict": "string"}
+    kinds = {"on": "date", "valid_until": "date", "score": "string", "verdict": "string"}
     return ApiResource(
         path="assessments",
         title=_l("Assessments of suppliers"),
