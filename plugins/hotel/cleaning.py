@@ -122,9 +122,18 @@ def finish(row: Cleaning, raw: Mapping[str, Any] | None = None) -> Cleaning:
     lock(row, values.DOING)
     row.state, row.done_at, row.done_by = values.DONE, clock.now(), current_scope().actor_id
     row.note = given["note"] or row.note
-    rooms.set_clean(row.place_id, note=str(_label(row)))
+    if not _left_meanwhile(row):
+        rooms.set_clean(row.place_id, note=str(_label(row)))
     _complete(row.unit_id, row.hotel_day)
     return row
+
+
+def _left_meanwhile(row: Cleaning) -> bool:
+    """Tell whether the guests left while their room was cleaned: what they left behind is a cleaning of its own."""
+    if row.kind != values.STAYOVER:
+        return False
+    left = _of_day(row.place_id, days.hotel_day(row.unit_id), values.DEPARTURE)
+    return left is not None and left.state in OPEN
 
 
 def knock(row: Cleaning) -> Cleaning:
@@ -189,7 +198,8 @@ def check(row: Cleaning, raw: Mapping[str, Any] | None = None) -> Cleaning:
     lock(row, values.DONE)
     row.state, row.checked_at, row.checked_by = values.PASSED, clock.now(), current_scope().actor_id
     row.note = given["note"] or row.note
-    rooms.set_clean(row.place_id, what=values.CHECKED, note=str(_label(row)))
+    if rooms.lock_room(row.place_id).clean:  # it may have been used since
+        rooms.set_clean(row.place_id, what=values.CHECKED, note=str(_label(row)))
     if row.kind == values.DEEP:
         _met(row)
     _complete(row.unit_id, row.hotel_day)

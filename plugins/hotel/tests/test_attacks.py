@@ -53,6 +53,36 @@ def test_guests_leave_while_their_room_is_being_finished(house: House) -> None:
         assert house.all(kinds) == [values.DEPARTURE]
 
 
+def slept_in(house: House) -> tuple[int, int]:
+    """Put a room on the list in which somebody stays; return the cleaning and the stay."""
+    house.stay("0101", days=3)
+    house.later(days=1)
+    with house.acting():
+        cleaning_list.make(house.unit.id)
+    return house.all(select(Cleaning.id))[0], house.all(select(Stay.id))[0]
+
+
+def test_a_room_left_while_it_is_cleaned_is_cleaned_again(house: House) -> None:
+    row, stay = slept_in(house)
+    with house.acting(), transaction():
+        cleaning.start(cleaning.get(row))
+    depart(house, stay)
+    finish(house, row)
+    assert house.room_state("0101") == values.VD
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_late_check_makes_no_room_clean_that_was_used_since(house: House, days: int) -> None:
+    row, stay = slept_in(house)
+    finish(house, row)
+    house.later(days=days)
+    depart(house, stay)
+    with house.acting(), transaction():
+        cleaning.check(cleaning.get(row))
+    assert house.room_state("0101") == values.VD
+    assert house.all(select(Cleaning.state).where(Cleaning.id == row)) == [values.PASSED]
+
+
 def finish(house: House, row: int) -> None:
     with house.acting(), transaction():
         cleaning.finish(cleaning.get(row))
