@@ -8,6 +8,7 @@ from core.sdk import Job, Part, Periodic, SearchSource
 
 from . import (
     api_stock,
+    closing,
     issues,
     objections,
     panels_stock,
@@ -40,6 +41,7 @@ PART = Part(
     api_resources=api_stock.resources,
     print_forms=prints_stock.forms,
     reports=reports_stock.reports,
+    unit_disabling=closing.unit_disabling,
     record_panels=panels_stock.of_record,
     detail_panels=panels_stock.of_thing,
     customer_panels=panels_stock.of_customer,

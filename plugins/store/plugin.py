@@ -19,6 +19,7 @@ from core.sdk import (
     Importer,
     InspectionUse,
     Job,
+    OpenItem,
     Panel,
     Periodic,
     Permission,
@@ -33,7 +34,7 @@ from core.sdk import (
     Unit,
 )
 
-from . import menu, part_prices, part_stock, part_supply, rights
+from . import closing, menu, part_prices, part_stock, part_supply, rights
 from . import settings as own_settings
 
 MENU = _l("Store")
@@ -155,6 +156,11 @@ def unit_enabled(unit: Unit) -> None:
 @hookimpl
 def unit_disabling(unit: Unit) -> list[Blocker]:
     return [one for part in PARTS for one in part.unit_disabling(unit)]
+
+
+@hookimpl
+def leaving(unit: Unit, user_id: int) -> list[OpenItem]:
+    return closing.open_items(unit, user_id)
 
 
 @hookimpl

@@ -123,7 +123,7 @@ class Shop:
     def price(self, model_id: int, price: str = "10.00", starts_on: date = date(2020, 1, 1)) -> int:
         """Publish a price; return its id."""
         change = PriceChange(starts_on=starts_on, reason="test", approved_at=self.now)
-        key = self.record("store_price_change", change, values.APPROVED, "价格")
+        key = self.record("store_price_change", change, values.APPROVED, "价格", "closed")
         row = Price(unit_id=self.unit.id, model_id=model_id, price=Decimal(price), starts_on=starts_on)
         row.change_id, row.published_at = key, self.now
         return self.add(row)
