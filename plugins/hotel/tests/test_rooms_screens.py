@@ -137,7 +137,7 @@ def test_a_day_of_cleaning_by_list_and_phone(app: Flask, house: House) -> None:
     anna = house.staff("hotel_housekeeping")
     with clock.frozen(house.now):
         lead, phone = enter(app, house), enter(app, house, anna)
-        assert "list of this day" in text(lead.get("/p/hotel/cleaning")) or True
+        assert "这一天的清单上没有房间。" in text(lead.get("/p/hotel/cleaning"))
         assert lead.post("/p/hotel/cleaning/make").status_code == 302
         lead.post("/p/hotel/cleaning/hand-out", data={"people": []})
         assert lead.post("/p/hotel/cleaning/hand-out", data={"people": [str(anna.id)]}).status_code == 302
