@@ -9,6 +9,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 
 from core.kernel import clock
@@ -22,6 +23,7 @@ from .models import DRAFT, PUBLISHED, Checklist, ChecklistVersion
 from .uses import choices as use_choices
 
 MANAGE = "inspection.manage"
+_TAKEN = _l("This code is taken")
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 FIELDS = (
     Field("code", "text", _l("Code"), True, max_length=40),
@@ -95,8 +97,12 @@ def create_checklist(unit_id: int, raw: Mapping[str, Any]) -> Checklist:
     with transaction() as work:
         values = _values(unit_id, raw, None)
         made = Checklist(unit_id=unit_id, **values)
-        work.add(made)
-        work.flush()
+        try:
+            with work.begin_nested():
+                work.add(made)
+                work.flush()
+        except IntegrityError:  # somebody else took the code since we looked
+            raise InvalidData({"code": _TAKEN}) from None
         return made
 
 
@@ -138,7 +144,7 @@ def _values(unit_id: int, raw: Mapping[str, Any], held: Checklist | None) -> dic
     if not CODE.fullmatch(values["code"]):
         raise InvalidData({"code": _l("Letters, digits, dot and - only, at most 40 characters")})
     if held is None and checklist_of(unit_id, values["code"]) is not None:
-        raise InvalidData({"code": _l("This code is taken")})
+        raise InvalidData({"code": _TAKEN})
     return values
 
 
@@ -230,13 +236,14 @@ def publish(checklist: Checklist, *, version: int | None = None) -> ChecklistVer
 
 
 def drop_draft(checklist: Checklist) -> None:
-    """Throw the draft away.
+    """Throw the draft away; nothing happens where there is none (any more).
 
     Raises:
         NotAllowed: the actor may not keep checklists in the unit.
     """
     require(MANAGE, checklist.unit_id)
     with transaction() as work:
+        locked(checklist.id)
         draft = draft_of(checklist.id)
         if draft is not None:
             work.delete(draft)

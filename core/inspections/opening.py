@@ -27,6 +27,7 @@ from core.rules.responsible import holder
 from core.rules.schedules import Wanted, midnight
 from core.units.facts import local_day
 from core.units.models import Unit
+from core.users.services import staff_of
 
 from . import checklists, items
 from .models import Checklist, Inspection
@@ -67,6 +68,8 @@ def register(unit_id: int, raw: Mapping[str, Any], *, key: str = "") -> Record:
         place = places.by_code(unit_id, values["place"]) if values["place"] else None
         if values["place"] and place is None:
             errors["place"] = _l("There is no such place here")
+        if values["assignee_id"] and values["assignee_id"] not in {user.id for user in staff_of(unit_id)}:
+            errors["assignee_id"] = _l("This person does not work in the unit")
         if errors or checklist is None:
             raise InvalidData(errors)
         record = open_inspection(

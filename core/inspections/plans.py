@@ -15,7 +15,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from core.kernel.access import require
 from core.kernel.database import fetch, session, transaction
 from core.kernel.errors import Conflict, InvalidData
-from core.kernel.fields import Field, clean
+from core.kernel.fields import Field, clean, normalise
 from core.places import services as places
 from core.places.models import KINDS, Place
 from core.rules import ticks
@@ -93,7 +93,7 @@ def change_plan(plan: InspectionPlan, raw: Mapping[str, Any], *, version: int | 
     with transaction():
         if version is not None and version != plan.version:
             raise Conflict()
-        for name, value in _values(plan.unit_id, raw).items():
+        for name, value in _values(plan.unit_id, raw, plan.place_id).items():
             setattr(plan, name, value)
         _flush()
         session().expire(plan, ["checklist", "place"])
@@ -128,20 +128,23 @@ def _flush() -> None:
         raise Conflict() from None
 
 
-def _values(unit_id: int, raw: Mapping[str, Any]) -> dict[str, Any]:
+def _values(unit_id: int, raw: Mapping[str, Any], held: int | None = None) -> dict[str, Any]:
+    """Read a plan's form; ``held`` is the place it has already, to which nothing can be objected."""
     errors: dict[str, Any] = {}
     values: dict[str, Any] = {}
     try:
         values = clean(FIELDS, raw)
     except InvalidData as bad:
         errors |= bad.errors
-    checklist = checklists.checklist_of(unit_id, str(raw.get("checklist") or "").strip())
+    checklist = checklists.checklist_of(unit_id, normalise(str(raw.get("checklist") or "")))
     if checklist is None:
         errors.setdefault("checklist", _l("There is no such checklist here"))
     code = str(raw.get("place") or "").strip()
     place = places.by_code(unit_id, code) if code else None
     if code and place is None:
         errors.setdefault("place", _l("There is no such place here"))
+    elif place is not None and not place.active and place.id != held:
+        errors.setdefault("place", _l("This place is closed"))
     if values and values["ends_on"] and values["ends_on"] < values["starts_on"]:
         errors["ends_on"] = _l("This lies before the first day")
     if errors or checklist is None:

@@ -98,6 +98,7 @@ def create_place(unit_id: int, raw: Mapping[str, Any]) -> Place:
     given, errors = _read(FIELDS, raw)
     parent = _read_parent(unit_id, raw, errors)
     code = tidy_code(given.get("code"))
+    _fits("code", code, errors)
     if code and by_code(unit_id, code) is not None:
         errors.setdefault("code", _taken([code]))
     if errors:
@@ -147,6 +148,7 @@ def change_place(place: Place, raw: Mapping[str, Any], version: int | None = Non
     if moves:
         _check_move(place, parent, errors)
     code = tidy_code(given.get("code")) or place.code
+    _fits("code", code, errors)
     other = by_code(place.unit_id, code) if code != place.code else None
     if other is not None:
         errors.setdefault("code", _taken([code]))
@@ -275,6 +277,13 @@ def tidy_code(text: object) -> str:
     return _BLANKS.sub("", normalise(str(text if text is not None else ""))).upper()
 
 
+def _fits(name: str, code: str, errors: dict[str, Any], most: int = 40) -> bool:
+    """Tell whether a tidied code is short enough; in capitals some letters are two (ß)."""
+    if len(code) > most:
+        errors.setdefault(name, _l("At most %(count)d characters", count=most))
+    return len(code) <= most
+
+
 def _read(fields: Collection[Field], raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what was entered and what is wrong with it; the parent is read by ``_read_parent``."""
     asked = [one for one in fields if one.name != PARENT.name]
@@ -335,6 +344,8 @@ def _row_codes(given: Mapping[str, Any], errors: dict[str, Any]) -> list[str]:
         errors.setdefault("last", _l("At most %(count)d at once", count=MOST_IN_ROW))
         return []
     prefix, digits = tidy_code(given.get("prefix")), given.get("digits") or 1
+    if not _fits("prefix", prefix, errors, 30):
+        return []
     return [f"{prefix}{number:0{digits}d}" for number in range(first, last + 1)]
 
 
