@@ -11,18 +11,19 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from core.sdk import InvalidData, NotFound, transaction
-from plugins.hotel import cleaning, cleaning_list, guest, meetings, samples, shifts, stays, values
+from core.sdk import Charge, InvalidData, NotFound, Refused, approvals, transaction
+from plugins.hotel import cleaning, cleaning_list, guest, meetings, orders, samples, shifts, stays, values
 from plugins.hotel.models import Cleaning, Complaint, Order, Sample, Stay
 
-from .scene import House, make_house
+from .scene import House, clauses, make_house
+from .test_complaints import complain
 from .test_guest import code_of, send
-from .test_rooms_at_once import together
+from .test_rooms_at_once import chained, together
 
 
 @pytest.fixture
 def house(app: Flask) -> House:
-    return make_house(on=("R06-7b", "R06-8"))
+    return make_house(on=("R06-7b", "R06-8", "JD-3", "JD-4"))
 
 
 def test_a_booking_number_is_entered_once_at_once(house: House) -> None:
@@ -184,3 +185,76 @@ def test_what_a_guest_writes_is_only_text(client: FlaskClient, house: House) -> 
     code = code_of(house)
     answer = send(client, code, "<script>x</script>", text="<script>alert(1)</script>", about="nothing")
     assert answer.status_code == 422 and "<script>alert(1)" not in answer.text and "<script>x" not in answer.text
+
+
+def test_the_day_s_end_is_moved_while_guests_are_in_house(house: House) -> None:
+    _row, stay = slept_in(house)
+    with house.acting(), transaction():
+        walked = stays.walk_in(house.unit.id, {"room": "0102", "departs_on": house.today.isoformat()}).id
+    house.office.set("hotel.day_ends", "12:00")  # it is ten: the day before again
+    with house.acting():
+        cleaning_list.make(house.unit.id)
+    depart(house, walked)
+    depart(house, stay)
+    left = house.all(select(Stay).where(Stay.id == walked))[0]
+    assert left.departs_on >= left.arrives_on
+    assert [house.room_state(code) for code in ("0101", "0102")] == [values.VD, values.VD]
+    finish_all(house)
+    assert [house.room_state(code) for code in ("0101", "0102")] == [values.VC, values.VC]
+    house.later(hours=3)
+    with house.acting():
+        cleaning_list.make(house.unit.id)
+    chained(house, "0101")
+
+
+def finish_all(house: House) -> None:
+    left = select(Cleaning.id).where(Cleaning.kind == values.DEPARTURE, Cleaning.state == values.TODO)
+    for row in house.all(left):
+        finish(house, row)
+
+
+@pytest.mark.clause("JD-3")
+def test_a_sample_follows_the_hours_that_hold_now(house: House) -> None:
+    house.clause("JD-3", hours=48)
+    with house.acting():
+        key = samples.keep(house.unit.id, {"meal": "lunch", "dish": "汤", "grams": "130"}).id
+    house.later(hours=48, minutes=-1)
+    with house.acting(), pytest.raises(Refused) as refused:
+        samples.dispose(key)
+    assert clauses(refused.value) == {"JD-3"}
+    house.clause("JD-3", holds=False)
+    with house.acting():
+        assert samples.dispose(key).disposed_at is not None
+
+
+@pytest.mark.clause("JD-4")
+def test_two_decide_about_one_compensation_at_once(house: House) -> None:
+    heads = [house.staff("dept_manager") for _ in range(2)]
+    for one in heads:
+        house.allowed(one)
+    key = complain(house)
+    house.do(key, "compensate", None, compensation="refund", amount="500", reason="一夜没睡")
+    wanted = house.all(select(approvals.Approval.id).where(approvals.Approval.record_id == key))[0]
+
+    def agree(user: Any) -> None:
+        with house.acting(user):
+            approvals.agree(wanted)
+
+    def refuse(user: Any) -> None:
+        with house.acting(user):
+            approvals.reject(wanted, "太多")
+
+    done = together(partial(agree, heads[0]), partial(refuse, heads[1]))
+    assert done.count("done") == 1 and "" not in done
+    given = sum(one.amount for one in house.all(select(Charge).where(Charge.record_id == key)))
+    assert given == (500 if done[0] == "done" else 0)
+
+
+@pytest.mark.clause("R06-7b")
+def test_two_defects_at_once_block_a_room_twice(house: House) -> None:
+    def report(text: str) -> None:
+        with house.acting():
+            orders.register(house.unit.id, {"place": "0101", "text": text, "severity": values.SAFETY})
+
+    assert together(partial(report, "漏电"), partial(report, "门锁坏")) == ["done", "done"]
+    assert (house.one_room("0101").blocks, house.room_state("0101")) == (2, values.OOO)
