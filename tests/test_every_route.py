@@ -48,6 +48,7 @@ from core.units.models import Stage, Unit
 from core.users.models import Position, SavedView, User, UserPosition
 from core.users.permissions import all_permissions
 from plugins.agents.models import Agent, Contact, Order, Payment, Statement, StatementLine
+from plugins.hotel import guest
 from plugins.hotel.models import Cleaning, Complaint, Food, FoodLine, HotelPlace, Shift, Stay
 from plugins.products.models import Batch, Model
 from plugins.store.models import (
@@ -677,3 +678,26 @@ def test_markup_in_anything_is_shown_as_text(hostile_scene: Scene) -> None:
     assert reached > 40
     inbox = login(hostile_scene.app.test_client(), hostile_scene.nobody).get("/admin/inbox/").text
     assert "id=x&gt;" in inbox and "<i id=x>" not in inbox
+
+
+def test_open_pages_show_their_place_only_and_take_nothing_without_their_token(scene: Scene) -> None:
+    open_to_all = {name for name, view in scene.app.view_functions.items() if hasattr(view, "opens")}
+    assert open_to_all == {"hotel.guest"} and open_to_all <= PUBLIC
+    code, page = guest.LETTERS[: guest.LENGTH], "/p/hotel/guest/"
+    with as_system() as work:
+        work.get_one(HotelPlace, int(scene.parts["room_id"])).guest_code = code
+    before, people = scene.belongings(), (None, scene.stranger, scene.nobody, scene.boss)
+    clients = [scene.app.test_client() if one is None else login(scene.app.test_client(), one) for one in people]
+    scene.app.config["WTF_CSRF_ENABLED"] = True
+    try:
+        for person, client in zip(people, clients, strict=True):
+            for method, wanted in (("GET", 200), ("POST", 400)):
+                with writes() as written:
+                    status, body = ask(client, method, page + code, {"about": "repair", "text": "灯坏"})
+                assert (status, written) == (wanted, []), (person and person.username, method)
+                assert not any(one.name in body for one in (scene.boss, scene.nobody, scene.stranger))
+            for bad in (code + "x", code.upper(), code[:-1], *BAD_IDS):
+                assert ask(client, "GET", page + bad, {})[0] == 404, bad[:20]
+    finally:
+        scene.app.config["WTF_CSRF_ENABLED"] = False
+    assert changed(before, scene) == set()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import false, select
 
 from core.sdk import (
     Field,
@@ -74,6 +74,8 @@ def unit_of(parts: Mapping[str, Any]) -> int | None:
 
 
 def _by_code(code: str) -> Any:
+    if not set(code) <= set(LETTERS):  # never one of ours; databases do not take every character, either
+        return select(HotelPlace).where(false())
     known = HotelPlace.guest_code == code, HotelPlace.guest_code != ""
     return select(HotelPlace).where(*known).limit(1)
 
