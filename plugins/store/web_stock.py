@@ -24,11 +24,12 @@ from core.sdk import (
     transaction,
     uuid7,
 )
-from core.sdk_web import FieldsForm, form_from_fields, page_url, went_through
+from core.sdk_web import FieldsForm, form_from_fields, form_key, page_url, went_through
 from plugins.products import services as products
 
 from . import check, finding, goods, issues, objections, removals, shelf, stopping, trace, values
 from .models import Issue, Lot
+from .pages import form_page, record_url
 from .rights import QUALITY, RECEIVE, SELL, STOCK, VIEW
 
 ADD, PHOTO = "add", "photo"  # what the buttons of the entry say beside the one that lets the goods out
@@ -55,26 +56,6 @@ def add_routes(blueprint: Blueprint) -> None:
 def _need(permission: str) -> None:
     require(VIEW, g.unit.id)
     require(permission, g.unit.id)
-
-
-def _key() -> str:
-    return request.form.get("key", "")[:60]
-
-
-def _record_url(key: int) -> str:
-    return page_url("record.page", record_id=key)
-
-
-def _form_page(title: Any, form: FieldsForm, back: str, note: Any = "") -> ResponseReturnValue:
-    page = render_template(
-        "store/supply_form.html",
-        title=title,
-        form=form,
-        back=back,
-        note=note,
-        key=request.form.get("key") or uuid7().hex,
-    )
-    return page, 422 if request.method == "POST" else 200
 
 
 # --- scan to check -------------------------------------------------------------------------------------
@@ -136,13 +117,13 @@ def lot_page(lot_id: str) -> ResponseReturnValue:
         kinds=dict(values.MOVEMENTS),
         issue_kinds=dict(values.ISSUE_KINDS),
         reasons=dict(values.REMOVAL_REASONS),
-        record_url=_record_url,
+        record_url=record_url,
         customer_url=lambda key: page_url("customers.details_view", id=key),
-        supplier_url=_record_url,
+        supplier_url=record_url,
         batch_url=url_for("store.stopped", batch_id=lot.batch_id) if lot.batch_id else "",
         label_url=page_url("labels.index", form=finding.LABEL, id=lot.id, back=request.full_path),
         print_url=page_url("printing.index", subject="store:lot", id=lot.id),
-        movement_url=lambda moved: _record_url(moved.record_id) if moved.record_id else "",
+        movement_url=lambda moved: record_url(moved.record_id) if moved.record_id else "",
         on_sale=lot.state == values.ON_SALE,
         accepted=lot.state in (values.ACCEPTED, values.QUARANTINE),
         back=page_url("store_lots.index_view"),
@@ -185,7 +166,7 @@ def lot_place(lot_id: str) -> ResponseReturnValue:
     if went_through(form, lambda: shelf.place(lot.id, form.cleaned)):
         flash(_("Saved."), "good")
         return redirect(lot_url(lot))
-    return _form_page(_l("Say where it lies"), form, lot_url(lot), lot.number)
+    return form_page(_l("Say where it lies"), form, lot_url(lot), lot.number)
 
 
 # --- outgoing goods --------------------------------------------------------------------------------------
@@ -199,9 +180,9 @@ def issue_new() -> ResponseReturnValue:
     first = {"kind": values.SALE, "lines": request.args.get("code", "")}
     form = form_from_fields(issues.FIELDS, first, timezone=g.unit.timezone)
     made: list[Any] = []
-    if went_through(form, lambda: made.append(issues.register(g.unit.id, form.cleaned, key=_key()))):
+    if went_through(form, lambda: made.append(issues.register(g.unit.id, form.cleaned, key=form_key()))):
         flash(_("%(number)s: the goods went out.", number=made[0].number), "good")
-        return redirect(_record_url(made[0].id))
+        return redirect(record_url(made[0].id))
     lines = request.form.get("lines", "") if request.method == "POST" else first["lines"]
     return _issue_page(form, lines), 422 if request.method == "POST" else 200
 
@@ -263,10 +244,10 @@ def issue_back(issue_id: str) -> ResponseReturnValue:
     line, *rest = issues.BACK_FIELDS
     choose = Field(line.name, "choice", line.label, True, _lines_out(found.id))
     form = form_from_fields([choose, *rest], {"quantity": 1}, timezone=g.unit.timezone)
-    if went_through(form, lambda: issues.take_back(found.id, form.cleaned, key=_key())):
+    if went_through(form, lambda: issues.take_back(found.id, form.cleaned, key=form_key())):
         flash(_("Saved."), "good")
-        return redirect(_record_url(found.id))
-    return _form_page(_l("Take goods back"), form, _record_url(found.id), found.record.number)
+        return redirect(record_url(found.id))
+    return form_page(_l("Take goods back"), form, record_url(found.id), found.record.number)
 
 
 def _lines_out(issue_id: int) -> list[tuple[str, str]]:
@@ -293,11 +274,11 @@ def objection_new() -> ResponseReturnValue:
     first = {"lot": request.args.get("lot", ""), "quantity": 1, "found_at": "shelf"}
     form = form_from_fields(objections.FIELDS, first, timezone=g.unit.timezone)
     made: list[Any] = []
-    if went_through(form, lambda: made.append(objections.register(g.unit.id, form.cleaned, key=_key()))):
+    if went_through(form, lambda: made.append(objections.register(g.unit.id, form.cleaned, key=form_key()))):
         flash(_("The pieces are set apart."), "good")
-        return redirect(_record_url(made[0].id))
+        return redirect(record_url(made[0].id))
     note = _l("The pieces are set apart at once: nobody can sell them any more.")
-    return _form_page(_l("Raise an objection"), form, page_url("store_objections.index_view"), note)
+    return form_page(_l("Raise an objection"), form, page_url("store_objections.index_view"), note)
 
 
 def removal_new() -> ResponseReturnValue:
@@ -306,10 +287,10 @@ def removal_new() -> ResponseReturnValue:
     first = {"lot": request.args.get("lot", ""), "reason": "near"}
     form = form_from_fields(removals.FIELDS, first, timezone=g.unit.timezone)
     made: list[Any] = []
-    if went_through(form, lambda: made.append(removals.register(g.unit.id, form.cleaned, key=_key()))):
+    if went_through(form, lambda: made.append(removals.register(g.unit.id, form.cleaned, key=form_key()))):
         flash(_("Saved."), "good")
-        return redirect(_record_url(made[0].id))
-    return _form_page(_l("Take a batch off the shelf"), form, page_url("store_removals.index_view"))
+        return redirect(record_url(made[0].id))
+    return form_page(_l("Take a batch off the shelf"), form, page_url("store_removals.index_view"))
 
 
 # --- a batch that was stopped --------------------------------------------------------------------------------
@@ -334,7 +315,7 @@ def stopped_page(batch_id: str) -> ResponseReturnValue:
         names_shown=trace.names_shown(batch.unit_id),
         issue_kinds=dict(values.ISSUE_KINDS),
         lot_url=lot_url,
-        record_url=_record_url,
+        record_url=record_url,
         customer_url=lambda key: page_url("customers.details_view", id=key),
         batch_url=page_url("products_batch.details_view", id=batch.id),
     )

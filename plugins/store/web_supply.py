@@ -24,10 +24,11 @@ from core.sdk import (
     transaction,
     uuid7,
 )
-from core.sdk_web import FieldsForm, form_from_fields, page_url, went_through
+from core.sdk_web import form_from_fields, form_key, went_through
 
 from . import goods, inspecting, plans, receiving, releases, values
 from .models import Paper, Plan, Receiving, ReceivingLine, Release
+from .pages import form_page, record_url
 from .receiving_flow import AS_EXPECTED, lines_of
 from .rights import BUY, QUALITY, RECEIVE, VIEW
 
@@ -48,26 +49,6 @@ def add_routes(blueprint: Blueprint) -> None:
         ("/delivery-line/<delivery_line_id>/remove", "delivery_line_remove", line_remove, post),
     ):
         blueprint.add_url_rule(rule, name, view, methods=methods)
-
-
-def _page(title: Any, form: FieldsForm, back: str, note: Any = "") -> ResponseReturnValue:
-    page = render_template(
-        "store/supply_form.html",
-        title=title,
-        form=form,
-        back=back,
-        note=note,
-        key=request.form.get("key") or uuid7().hex,
-    )
-    return page, 422 if request.method == "POST" else 200
-
-
-def _key() -> str:
-    return request.form.get("key", "")[:60]
-
-
-def _record_url(key: int) -> str:
-    return page_url("record.page", record_id=key)
 
 
 def _one(model: Any, raw_id: object, permission: str) -> Any:
@@ -111,13 +92,13 @@ def paper_new(release_id: str) -> ResponseReturnValue:
         if len(files) > 1:
             raise InvalidData({"file": _l("One file a paper")})
         kept = keep_file(files[0].filename, files[0].stream) if files else None
-        releases.add_paper(release.id, given, file=kept, key="" if files else _key())
+        releases.add_paper(release.id, given, file=kept, key="" if files else form_key())
 
-    back = _record_url(release.id)
+    back = record_url(release.id)
     if went_through(form, save):
         flash(_("Saved."), "good")
         return redirect(back)
-    return _page(_l("Enter a paper"), form, back, release.record.title)
+    return form_page(_l("Enter a paper"), form, back, release.record.title)
 
 
 def paper_strike(paper_id: str) -> ResponseReturnValue:
@@ -125,7 +106,7 @@ def paper_strike(paper_id: str) -> ResponseReturnValue:
     paper = _one(Paper, paper_id, QUALITY)
     release_id = paper.release_id
     _flashed(lambda: releases.strike_paper(release_id, paper.id))
-    return redirect(_record_url(release_id))
+    return redirect(record_url(release_id))
 
 
 # --- plans -----------------------------------------------------------------------------------------
@@ -136,7 +117,7 @@ def plan_orders(plan_id: str) -> ResponseReturnValue:
     plan = _one(Plan, plan_id, BUY)
     key = plan.id
     _flashed(lambda: plans.make_orders(key))
-    return redirect(_record_url(key))
+    return redirect(record_url(key))
 
 
 # --- the inspection of a delivery ----------------------------------------------------------------------
@@ -145,7 +126,7 @@ def plan_orders(plan_id: str) -> ResponseReturnValue:
 def inspect(delivery_id: str) -> ResponseReturnValue:
     """Count and judge the lines of a delivery; save, or save and finish."""
     delivery = _one(Receiving, delivery_id, RECEIVE)
-    back, errors, problems = _record_url(delivery.id), {}, []
+    back, errors, problems = record_url(delivery.id), {}, []
     if delivery.record.state != values.RECEIVED:
         return redirect(back)
     if request.method == "POST":
@@ -173,7 +154,7 @@ def _save(delivery_id: int) -> bool:
         inspecting.inspect(delivery_id, rows)
     if request.form.get("do") != "finish":
         return False
-    perform(delivery_id, "check", {AS_EXPECTED: request.form.get(AS_EXPECTED, "")}, key=_key())
+    perform(delivery_id, "check", {AS_EXPECTED: request.form.get(AS_EXPECTED, "")}, key=form_key())
     return True
 
 
@@ -221,11 +202,11 @@ def line_new(delivery_id: str) -> ResponseReturnValue:
     """Add a line to a delivery: a further batch, or what stood on no note."""
     delivery = _one(Receiving, delivery_id, RECEIVE)
     form = form_from_fields(receiving.LINE_FIELDS, timezone=g.unit.timezone)
-    back = _record_url(delivery.id)
+    back = record_url(delivery.id)
     if went_through(form, lambda: receiving.add_line(delivery.id, form.cleaned)):
         flash(_("Saved."), "good")
         return redirect(back)
-    return _page(_l("Add a line"), form, back, delivery.record.number)
+    return form_page(_l("Add a line"), form, back, delivery.record.number)
 
 
 def line_remove(delivery_line_id: str) -> ResponseReturnValue:
@@ -233,4 +214,4 @@ def line_remove(delivery_line_id: str) -> ResponseReturnValue:
     line = _one(ReceivingLine, delivery_line_id, RECEIVE)
     delivery_id = line.receiving_id
     _flashed(lambda: receiving.remove_line(delivery_id, line.id))
-    return redirect(_record_url(delivery_id))
+    return redirect(record_url(delivery_id))
