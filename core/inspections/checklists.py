@@ -27,7 +27,7 @@ _TAKEN = _l("This code is taken")
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 FIELDS = (
     Field("code", "text", _l("Code"), True, max_length=40),
-    Field("title", "text", _l("Title"), True, max_length=120),
+    Field("title", "text", _l("Name"), True, max_length=120),
     Field("title_en", "text", _l("The same in English"), max_length=120),
     Field("use", "choice", _l("What it is for")),
     Field("clause", "text", _l("Clause"), max_length=40),

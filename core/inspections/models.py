@@ -51,7 +51,10 @@ class Checklist(UnitScoped, Base):
     __audit_words__ = {
         "": _l("Inspection checklist"),
         "code": _l("Code"),
-        "title": _l("Title"),
+        "title": _l("Name"),
+        "title_en": _l("The same in English"),
+        "use": _l("What it is for"),
+        "clause": _l("Clause"),
         "active": _l("In use"),
     }
     __table_args__ = (UniqueConstraint("unit_id", "code"), Index("ix_core_checklist_use", "unit_id", "use", "id"))
@@ -82,6 +85,8 @@ class ChecklistVersion(UnitScoped, Base):
         "number": _l("Version"),
         "state": (_l("State"), VERSION_STATES),
         "items": _l("Items to look at"),
+        "published_at": _l("Moment of publication"),
+        "published_by": _l("Who published it"),
     }
     __table_args__ = (
         UniqueConstraint("checklist_id", "number"),
@@ -113,7 +118,7 @@ class InspectionPlan(UnitScoped, Base):
     __audit_label__ = "title"
     __audit_words__ = {
         "": _l("Inspection plan"),
-        "title": _l("Title"),
+        "title": _l("Name"),
         "checklist_id": _l("Inspection checklist"),
         "place_id": _l("Place or room"),
         "every": _l("Every"),

@@ -41,7 +41,7 @@ def position_choices() -> list[tuple[str, str]]:
 
 
 FIELDS = (
-    Field("title", "text", _l("Title"), True, max_length=120),
+    Field("title", "text", _l("Name"), True, max_length=120),
     Field("checklist", "text", _l("Inspection checklist"), True, max_length=40),
     Field("place", "text", _l("Place or room"), max_length=40, help=_l("Empty: the whole unit")),
     Field("place_kind", "choice", _l("Every place of this kind in it"), choices=KINDS),

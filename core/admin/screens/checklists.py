@@ -54,7 +54,7 @@ CHECKLISTS = ListSpec(
     columns=(
         ListColumn(
             "title",
-            _l("Title"),
+            _l("Name"),
             panels.checklist_title,
             link=lambda row: url_for("checklists.details_view", id=row.id),
             card="title",
@@ -109,7 +109,7 @@ class ChecklistScreen(UnitModelView):
         return {
             "facts": [
                 (_("Code"), row.code),
-                (_("Title"), row.title),
+                (_("Name"), row.title),
                 (_("The same in English"), row.title_en),
                 (_("What it is for"), uses.title_of(row.use) if row.use else _("Anything")),
                 (_("Clause"), row.clause),
@@ -264,7 +264,7 @@ PLANS = ListSpec(
     columns=(
         ListColumn(
             "title",
-            _l("Title"),
+            _l("Name"),
             lambda row: row.title,
             link=lambda row: url_for("inspection_plans.details_view", id=row.id),
             card="title",
@@ -279,7 +279,7 @@ PLANS = ListSpec(
     orderings=(Ordering("newest", _l("Newest first"), (InspectionPlan.id,)),),
     quick=_in_use(InspectionPlan.active),
     search=lambda s, text, _c: s.where(InspectionPlan.title.contains(text, autoescape=True)),
-    search_hint=_l("Title"),
+    search_hint=_l("Name"),
     empty=_l("No plans yet. A plan opens inspections by itself, once for each place and period."),
 )
 
