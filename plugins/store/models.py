@@ -78,6 +78,9 @@ class Product(UnitScoped, Base):
     model: Mapped[_products.Model] = relationship(lambda: _products.Model, lazy="raise_on_sql")
     __mapper_args__ = {"version_id_col": version}
 
+    def __str__(self) -> str:
+        return str(self.model)
+
 
 class Release(UnitScoped, Base):
     """Details of the release of a product for sale (上市放行, R02-4): its papers stand in ``Paper``."""
@@ -370,6 +373,9 @@ class Lot(UnitScoped, Base):
 
     place: Mapped[Place | None] = relationship(lambda: Place, lazy="raise_on_sql")
     __mapper_args__ = {"version_id_col": version}
+
+    def __str__(self) -> str:
+        return self.number
 
 
 class Movement(UnitScoped, Base):

@@ -81,6 +81,8 @@ def test_a_batch_and_what_is_done_to_it(shop: Shop, browser: Any) -> None:
     """The quality file; put on sale and taken off; objection and removal by form."""
     key = stocked(shop, 5, number="S1", on_sale=False)
     assert "S1" in text_of(browser.get(f"/p/store/lot/{key}"))
+    paper = text_of(browser.get(f"/admin/printing/?subject=store:lot&id={key}"))
+    assert "S1" in paper and "object at" not in paper
     browser.post(f"/p/store/lot/{key}/on-sale")
     assert shop.all(select(Lot.state)) == [values.ON_SALE]
     browser.post(f"/p/store/lot/{key}/off-sale")
