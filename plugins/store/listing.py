@@ -102,13 +102,13 @@ class RecordView(UnitModelView):
 
 
 def said_on_form(call: Any) -> Any:
-    """Let what a service refuses stand over the form."""
+    """Let what a service refuses stand over the form, each with its clause."""
     try:
         return call()
     except AppError as bad:
         if not hasattr(bad, "refusals"):
             raise
-        raise InvalidData({"": [str(one.text) for one in bad.refusals]}) from None
+        raise InvalidData({"": list(bad.texts())}) from None
 
 
 def made(model: Any, call: Callable[[int, Mapping[str, Any]], Record], given: Mapping[str, Any]) -> Any:
