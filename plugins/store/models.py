@@ -79,7 +79,7 @@ class Product(UnitScoped, Base):
     __mapper_args__ = {"version_id_col": version}
 
     def __str__(self) -> str:
-        return str(self.model)
+        return self.barcode or f"#{self.model_id}"
 
 
 class Release(UnitScoped, Base):
