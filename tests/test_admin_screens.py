@@ -235,7 +235,8 @@ def test_a_switch_shows_and_hides_a_plugin_at_the_next_request_in_one_unit_only(
     assert (
         client.post("/admin/plugins/switch/", data={"unit": one.id, "plugin": plugin, "on": "1"}).status_code == 302
     )
-    assert client.get(f"{view.url}/").status_code == 200
+    # An entry of the menu may lead on to a page of the plugin's own.
+    assert client.get(f"{view.url}/").status_code in (200, 302)
     assert f'href="{view.url}/"' in client.get("/admin/").text
     assert (
         client.post("/admin/plugins/switch/", data={"unit": two.id, "plugin": plugin, "on": "1"}).status_code == 404

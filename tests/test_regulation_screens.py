@@ -65,7 +65,7 @@ def test_all_staff_may_read_and_nobody_else(app: Flask, scene: Scene) -> None:
         holders = {p.code for p in work.scalars(select(Position)) if "rules.view" in p.permissions}
         everybody = {p.code for p in work.scalars(select(Position)) if not p.code.startswith("position")}
     assert {"reception", "warehouse", "auditor", "system_admin"} <= holders
-    assert everybody - holders == {"agent"}
+    assert everybody - holders == {"agent", "shared_device"}
     outsider = sign_in(app, scene, "case.view")
     for page in (HOME, HOME + "R01/", CLAUSE + "R01-4.2/"):
         assert outsider.get(page).status_code == 403
