@@ -15,10 +15,12 @@ from core.kernel.database import system_scope
 from core.kernel.manifest import PluginError
 from core.records.models import Record
 from core.rules import reasons, registry, schedules
+from core.rules.clocks import deadline
 from core.rules.kinds import DeadlineRule, ScheduleRule
 from core.rules.rulebook import current_rulebook
 from core.rules.schedule_models import ScheduleRun
 from core.rules.schedules import Wanted
+from core.rules.unit_calendars import calendar_for
 from core.tasks.models import Task
 from core.tasks.rules import limits
 from core.tasks.services import create_task
@@ -132,6 +134,18 @@ def test_periods_run_by_the_rules_own_day(unit: Unit, only: Any) -> None:
     assert begun() == [date(2026, 11, 2)]
     assert run(unit, "2026-11-02T22:30") == 1  # 06:30
     assert begun() == [date(2026, 11, 2), date(2026, 11, 3)]
+
+
+def test_a_day_of_the_rules_own_is_over_in_the_morning(unit: Unit) -> None:
+    """What a hotel's night does is not late at midnight; a task of another rule is."""
+    day = {"starts_on": date(2026, 11, 2), "due_on": date(2026, 11, 2)}
+    own, usual = (
+        limits([("", rule)])[0][1].term for rule in (replace(RULE, today=lambda _unit: date.today()), RULE)
+    )
+    start = datetime(2026, 11, 1, 16, tzinfo=UTC)  # midnight of the 2nd in Shanghai
+    with reading():
+        ends = [deadline(term({}, day), start, calendar_for(unit.id)).at for term in (own, usual)]
+    assert ends == [datetime(2026, 11, 2, 22, tzinfo=UTC), datetime(2026, 11, 2, 15, 59, 59, tzinfo=UTC)]
 
 
 def past(unit: Unit, days: int) -> None:

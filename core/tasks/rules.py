@@ -19,6 +19,8 @@ from core.rules.kinds import DeadlineRule, Rule, ScheduleRule, Snapshot, Values
 
 from .services import TASK
 
+# When the last day of a rule with a day of its own is over: seconds after the next midnight.
+MORNING = 6 * 3600
 # The report a task is about, as (end point, words of its address without the day).
 MONTH_REPORT = "reports.index"
 
@@ -100,7 +102,7 @@ def _limit(rule: ScheduleRule) -> DeadlineRule:
         resume=(),
         reads=("clause", "starts_on", "due_on"),
         applies=is_ours,
-        term=_until_due,
+        term=_until_due if rule.today is None else _until_morning,
     )
 
 
@@ -112,6 +114,12 @@ def _until_due(values: Values, task: Snapshot) -> Term:
     """A task begins with its period and is due when the day it names is over; rest days were looked at then."""
     days = (_day(task["due_on"]) - _day(task["starts_on"])).days
     return Term(Decimal(days), DAYS, day_end=values.get("day_end", "24:00"))
+
+
+def _until_morning(_values: Values, task: Snapshot) -> Term:
+    """A day of a rule's own (a hotel's) ends the next morning: what the night does is not late at midnight."""
+    days = (_day(task["due_on"]) - _day(task["starts_on"])).days + 1
+    return Term(Decimal(days), DAYS, until=MORNING)
 
 
 def _day(value: Any) -> date:
